@@ -1,0 +1,108 @@
+"""What a check found: entry by entry, and as a text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+__all__ = ["Entry", "Report"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One comparison: a derivative by the rules beside the same derivative by numbers.
+
+    Attributes
+    ----------
+    input : str
+        Which input: its position, with keys and indices inside containers (``"0"``, ``"1['bias']"``).
+    index : tuple of int, or None
+        Which entry of the input; None for a derivative along a random direction.
+    analytic, numeric, numeric_error : float
+        What the rules say, what the numbers say, and a bound on the error of the numbers.
+    method : str
+        ``"complex-step"``, ``"ridders"``, ``"kink"`` (a value between the one-sided slopes passes) or ``"undefined"``
+        (there is no derivative to compare with: a jump, an infinite slope, a value that is not finite).
+    order : int
+        1 for the gradient, 2 for the gradient of the gradient.
+    ratio : float
+        The deviation as a multiple of what is allowed; more than 1 fails.
+    """
+
+    input: str
+    index: tuple[int, ...] | None
+    analytic: float
+    numeric: float
+    numeric_error: float
+    method: str
+    order: int
+    ratio: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the deviation is within what is allowed."""
+        return self.ratio <= 1
+
+    @property
+    def rel(self) -> float:
+        """The relative error."""
+        largest = max(abs(self.analytic), abs(self.numeric))
+        return abs(self.analytic - self.numeric) / largest if largest else 0.0
+
+    def __str__(self) -> str:
+        where = "along a random direction" if self.index is None else f"at index {self.index}" if self.index else ""
+        what = "gradient" if self.order == 1 else "second derivative"
+        return (
+            f"{what} of input {self.input} {where}".rstrip() + f": by the rules {self.analytic:.12g}, "
+            f"by numbers {self.numeric:.12g} ± {self.numeric_error:.1g} ({self.method}), relative error {self.rel:.2g}"
+        )
+
+
+@dataclass
+class Report:
+    """The outcome of a gradient check; true when every comparison passed.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        Every comparison made.
+    problems : list of str
+        What is wrong beyond single numbers: an input changed, a gradient of the wrong shape.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything passed."""
+        return not self.problems and all(entry.ok for entry in self.entries)
+
+    @property
+    def failures(self) -> list[Entry]:
+        """The comparisons that failed."""
+        return [entry for entry in self.entries if not entry.ok]
+
+    @property
+    def worst(self) -> Entry | None:
+        """The comparison with the largest deviation for what is allowed; None when nothing was compared."""
+        return max(self.entries, key=lambda entry: entry.ratio, default=None)
+
+    @property
+    def method_counts(self) -> dict[str, int]:
+        """How many comparisons each numeric method decided."""
+        return dict(Counter(entry.method for entry in self.entries))
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{n} by {method}" for method, n in sorted(self.method_counts.items()))
+        verdict = "gradients are right" if self.ok else "gradients are WRONG"
+        lines = [f"{verdict}: {len(self.entries)} comparisons ({counts or 'none'}), {len(self.failures)} failed"]
+        lines += self.problems
+        if self.worst is not None:
+            lines.append(f"worst: {self.worst}")
+        return "\n".join(lines)
+
+    __repr__ = __str__

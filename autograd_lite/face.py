@@ -1,0 +1,184 @@
+"""What the two faces share: operators, NumPy's protocols and the methods named after ops, all read from the op table."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from autograd_lite import ops
+from autograd_lite.errors import NoRuleError
+from autograd_lite.graph import Node, apply, data_of
+
+__all__ = ["Face"]
+
+_NO_PARAMS: dict[str, Any] = {}
+_KNOWN = (Node, float, int, np.ndarray, np.generic)
+
+# Ufuncs that give plain data: their result has no gradient, or a zero one that nobody asks for.
+_PLAIN_UFUNCS = frozenset(
+    "equal not_equal less less_equal greater greater_equal isnan isfinite isinf signbit "
+    "logical_and logical_or logical_not logical_xor".split()
+)
+# NumPy functions that give plain data.
+_PLAIN_FUNCTIONS = frozenset(
+    "shape ndim size argmax argmin nanargmax nanargmin argsort argpartition argwhere nonzero flatnonzero count_nonzero "
+    "all any allclose isclose array_equal array_equiv array_repr array_str array2string result_type can_cast "
+    "zeros_like ones_like full_like empty_like iscomplexobj isrealobj shares_memory may_share_memory searchsorted "
+    "digitize isposinf isneginf unique isin lexsort".split()
+)
+_SKIPPED = ("dtype", "out", "where")  # passed along at NumPy's defaults by generic code
+_REDUCTIONS = {
+    ("add", "reduce"): "sum",
+    ("multiply", "reduce"): "prod",
+    ("maximum", "reduce"): "max",
+    ("minimum", "reduce"): "min",
+    ("logaddexp", "reduce"): "logsumexp",
+    ("add", "accumulate"): "cumsum",
+    ("multiply", "accumulate"): "cumprod",
+}
+
+
+def _binary(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    op = getattr(ops, name)
+
+    def forward(self: Any, other: Any) -> Any:
+        return apply(op, (self, other), _NO_PARAMS) if isinstance(other, _KNOWN) else NotImplemented
+
+    def reflected(self: Any, other: Any) -> Any:
+        return apply(op, (other, self), _NO_PARAMS) if isinstance(other, _KNOWN) else NotImplemented
+
+    return forward, reflected
+
+
+def _comparison(name: str) -> Callable[..., Any]:
+    function = getattr(np, name)
+
+    def compare(self: Node, other: Any) -> Any:
+        return function(self._data, data_of(other)) if isinstance(other, _KNOWN) else NotImplemented
+
+    return compare
+
+
+class Face(Node):
+    """A node that behaves as a number or an array in Python and NumPy code."""
+
+    __slots__ = ()
+
+    __add__, __radd__ = _binary("add")
+    __sub__, __rsub__ = _binary("subtract")
+    __mul__, __rmul__ = _binary("multiply")
+    __truediv__, __rtruediv__ = _binary("divide")
+    __pow__, __rpow__ = _binary("power")
+
+    if TYPE_CHECKING:  # the methods that `add_methods` gives
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __neg__(self) -> Self:
+        return ops.negative(self)  # type: ignore[no-any-return]
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __abs__(self) -> Self:
+        return ops.absolute(self)  # type: ignore[no-any-return]
+
+    __lt__ = _comparison("less")
+    __le__ = _comparison("less_equal")
+    __gt__ = _comparison("greater")
+    __ge__ = _comparison("greater_equal")
+    __eq__ = _comparison("equal")
+    __ne__ = _comparison("not_equal")
+    __hash__ = object.__hash__
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        name = ufunc.__name__
+        if kwargs.pop("out", None) is not None:
+            raise NoRuleError(
+                f"np.{name} cannot write a tracked result into an ndarray (out=, or `array += tensor`).\n"
+                "Write `result = array + tensor` instead."
+            )
+        if any(isinstance(x, np.ndarray) and x.dtype == object for x in inputs):
+            return getattr(ufunc, method)(*(_boxed(x) for x in inputs), **kwargs)
+        if method == "__call__" and not kwargs:
+            op = ops.TABLE.get(name)
+            if op is not None and op.is_elementwise or name == "matmul":
+                return getattr(ops, name)(*inputs)
+            if name in _PLAIN_UFUNCS:
+                return ufunc(*map(data_of, inputs))
+        reduction = _REDUCTIONS.get((name, method))
+        if reduction is not None:
+            if method == "reduce" and "axis" not in kwargs:
+                kwargs["axis"] = 0
+            return getattr(ops, reduction)(*inputs, **kwargs)
+        call = f"np.{name}" if method == "__call__" else f"np.{name}.{method}"
+        raise NoRuleError(_no_rule(call, name, kwargs))
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        name = func.__name__
+        if name in _PLAIN_FUNCTIONS:
+            return func(*(_plain_deep(a) for a in args), **{k: _plain_deep(v) for k, v in kwargs.items()})
+        ours = ops.NUMPY_FUNCTIONS.get(func)
+        if ours is None:
+            raise NoRuleError(_no_rule(f"np.{name}", name, {}))
+        kwargs = {k: v for k, v in kwargs.items() if k not in _SKIPPED or v not in (None, True, np._NoValue)}
+        try:
+            return ours(*args, **kwargs)
+        except TypeError as error:
+            if "unexpected keyword" not in str(error):
+                raise
+            raise NoRuleError(f"{error}: autograd_lite.{name} does not take that argument of np.{name}.") from None
+
+
+def _boxed(x: Any) -> Any:
+    """Put a node into a 0-d object array, so that NumPy loops over it with Python's operators."""
+    if not isinstance(x, Node):
+        return x
+    if x.is_array:
+        return x.to_values()  # type: ignore[attr-defined]
+    box = np.empty((), dtype=object)
+    box[()] = x
+    return box
+
+
+def _plain_deep(x: Any) -> Any:
+    if isinstance(x, (list, tuple)):
+        return type(x)(_plain_deep(e) for e in x)
+    return data_of(x)
+
+
+def _no_rule(call: str, name: str, kwargs: dict[str, Any]) -> str:
+    if kwargs:
+        return f"{call} with {', '.join(kwargs)} has no gradient rule.\nUse autograd_lite.where for a condition."
+    near = difflib.get_close_matches(name, ops.PUBLIC, n=3)
+    hint = f" Near names that have one: {', '.join(near)}." if near else ""
+    return (
+        f"{call} has no gradient rule.{hint}\n"
+        f"Use {call}(t.detach().numpy()) if no gradient is to flow, or autograd_lite.custom_op to give it a rule."
+    )
+
+
+def add_methods(face: type[Face], names: str) -> None:
+    """Give a face methods, each the function of the same name with the node as its first argument."""
+    for name in names.split():
+        function = getattr(ops, name)
+
+        def method(self: Any, *args: Any, _function: Any = function, **kwargs: Any) -> Any:
+            return _function(self, *args, **kwargs)
+
+        method.__name__ = name
+        method.__qualname__ = f"{face.__name__}.{name}"
+        method.__doc__ = f"Return ``autograd_lite.{name}(self, ...)``."
+        setattr(face, name, method)
+
+
+add_methods(
+    Face,
+    "reciprocal square sqrt cbrt absolute sign exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan "
+    "sinh cosh tanh arcsinh arccosh arctanh sinc rint floor ceil trunc deg2rad rad2deg clip "
+    "sigmoid logsigmoid relu leaky_relu elu selu celu gelu gelu_tanh silu mish softplus softsign hardtanh "
+    "arctan2 hypot logaddexp maximum minimum",
+)

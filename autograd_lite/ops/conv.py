@@ -1,0 +1,426 @@
+"""Convolution in one and two dimensions, forward and transposed.
+
+A convolution is bilinear, and the number ``sum(g * conv(x, w))`` is linear in image, kernel and gradient alike. So
+three records, each the derivative of the other two, are closed under differentiation: to any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_lite import graph
+from autograd_lite.ops.record import Case, Op, structural
+
+__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
+
+Pair = tuple[int, int]
+
+
+class Window(NamedTuple):
+    """How a kernel slides over an image, every number as (height, width).
+
+    Attributes
+    ----------
+    size, kernel, out : pair of int
+        The sizes of the image, of the kernel, and of the result.
+    stride, dilation : pair of int
+        Steps between positions of the kernel, and between its entries.
+    before, after : pair of int
+        Rows and columns of padding on either side.
+    """
+
+    size: Pair
+    kernel: Pair
+    out: Pair
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    before: Pair = (0, 0)
+    after: Pair = (0, 0)
+
+    def padded(self, x: Any, fill: float = 0.0) -> Any:
+        """Return the image with its padding, or itself when it has none."""
+        if not any(self.before + self.after):
+            return x
+        height, width = (b + n + a for b, n, a in zip(self.before, self.size, self.after, strict=True))
+        big = np.full((*x.shape[:-2], height, width), fill, np.result_type(x.dtype, fill))
+        big[self.inside] = x
+        return big
+
+    @property
+    def inside(self) -> Any:
+        """Where in the padded image the image is."""
+        return (..., *(slice(b, b + n) for b, n in zip(self.before, self.size, strict=True)))
+
+    def entries(self) -> Iterator[tuple[int, int, Any]]:
+        """For each entry of the kernel: its row and column, and the part of the padded image that it meets."""
+        rows, columns = (
+            [slice(k * d, k * d + (n - 1) * s + 1, s) for k in range(size)]
+            for size, n, s, d in zip(self.kernel, self.out, self.stride, self.dilation, strict=True)
+        )
+        for i, row in enumerate(rows):
+            for j, column in enumerate(columns):
+                yield i, j, (..., row, column)
+
+
+def _columns(x: Any, window: Window, groups: int) -> Any:
+    """Lay out the patch under each kernel position as a column: shape (groups, C / groups * kernel, N * out)."""
+    count, channels = x.shape[:2]
+    image = window.padded(np.swapaxes(x, 0, 1))
+    columns = np.empty((channels, *window.kernel, count, *window.out), x.dtype)
+    for i, j, part in window.entries():
+        columns[:, i, j] = image[part]
+    height, width = window.kernel
+    return columns.reshape(groups, channels // groups * height * width, count * window.out[0] * window.out[1])
+
+
+def _rows(x: Any, groups: int) -> Any:
+    """Bring a result (N, O, height, width) to the shape (groups, O / groups, N * height * width)."""
+    count, channels, height, width = x.shape
+    return np.swapaxes(x, 0, 1).reshape(groups, channels // groups, count * height * width)
+
+
+def _filters(w: Any, groups: int) -> Any:
+    """Bring a kernel (O, C / groups, height, width) to the shape (groups, O / groups, C / groups * kernel)."""
+    return w.reshape(groups, w.shape[0] // groups, w.shape[1] * w.shape[2] * w.shape[3])
+
+
+def _conv_forward(x: Any, w: Any, window: Window, groups: int) -> Any:
+    y = _filters(w, groups) @ _columns(x, window, groups)
+    return np.swapaxes(y.reshape(w.shape[0], x.shape[0], *window.out), 0, 1)
+
+
+def _input_forward(g: Any, w: Any, window: Window, groups: int) -> Any:
+    count, channels = g.shape[0], groups * w.shape[1]
+    columns = np.swapaxes(_filters(w, groups), -1, -2) @ _rows(g, groups)
+    columns = columns.reshape(channels, *window.kernel, count, *window.out)
+    height, width = (b + n + a for b, n, a in zip(window.before, window.size, window.after, strict=True))
+    image = np.zeros((channels, count, height, width), columns.dtype)
+    for i, j, part in window.entries():
+        image[part] += columns[:, i, j]
+    return np.swapaxes(image[window.inside], 0, 1)
+
+
+def _weight_forward(x: Any, g: Any, window: Window, groups: int) -> Any:
+    w = _rows(g, groups) @ np.swapaxes(_columns(x, window, groups), -1, -2)
+    return w.reshape(g.shape[1], x.shape[1] // groups, *window.kernel)
+
+
+def _cases(*order: int) -> tuple[Case, ...]:
+    """Test cases from the shapes of image, kernel and result, of which a record takes two."""
+
+    def case(image: tuple[int, ...], out: Pair, kernel: tuple[int, ...], groups: int = 1, **window: Pair) -> Case:
+        shapes = (image, kernel, (image[0], kernel[0], *out))
+        params = {"window": Window(image[2:], kernel[2:], out, **window), "groups": groups}  # type: ignore[arg-type]
+        return Case(shapes=tuple(shapes[i] for i in order), params=params)
+
+    return (
+        case((2, 2, 4, 5), (3, 3), (3, 2, 2, 3)),
+        case((1, 2, 5, 4), (3, 2), (2, 2, 2, 3), stride=(2, 3), before=(1, 1), after=(1, 1)),
+        case((2, 1, 5, 6), (3, 2), (2, 1, 2, 3), dilation=(2, 2)),
+        case((1, 4, 3, 3), (2, 2), (6, 2, 2, 2), groups=2),
+        case((2, 3, 3, 3), (3, 3), (3, 1, 2, 2), groups=3, after=(1, 1)),
+        case((2, 3, 2, 2), (2, 2), (2, 3, 1, 1)),
+        case((0, 2, 3, 3), (2, 2), (2, 2, 2, 2)),
+    )
+
+
+_conv: Op = structural(
+    "conv",
+    "conv",
+    "conv2d(x, y)",
+    _conv_forward,
+    lambda g, y, x, w, window, groups: _conv_input(g, w, window=window, groups=groups),
+    lambda g, y, x, w, window, groups: _conv_weight(x, g, window=window, groups=groups),
+    multilinear=True,
+    cases=_cases(0, 1),
+)
+
+_conv_input: Op = structural(
+    "conv_input",
+    "convᵀ",
+    "conv_transpose2d(x, y)",
+    _input_forward,
+    lambda g, y, x, w, window, groups: _conv(g, w, window=window, groups=groups),
+    lambda g, y, x, w, window, groups: _conv_weight(g, x, window=window, groups=groups),
+    multilinear=True,
+    cases=_cases(2, 1),
+)
+
+_conv_weight: Op = structural(
+    "conv_weight",
+    "convʷ",
+    "the gradient of sum(y * conv2d(x, w)) with respect to w",
+    _weight_forward,
+    lambda g, y, x, h, window, groups: _conv_input(h, g, window=window, groups=groups),
+    lambda g, y, x, h, window, groups: _conv(x, g, window=window, groups=groups),
+    multilinear=True,
+    cases=_cases(0, 2),
+)
+
+
+def pair(what: str, value: Any, rank: int, least: int) -> Pair:
+    """Read an int, or one int an axis, as (height, width); with one axis the height is the neutral ``least``."""
+    numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
+    if len(numbers) != rank or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in numbers):
+        raise ValueError(f"{what} must be an int or {rank} ints, got {value!r}")
+    if min(numbers) < least:
+        raise ValueError(f"{what} must be at least {least}, got {value!r}")
+    height, width = numbers if rank == 2 else (least, numbers[0])
+    return int(height), int(width)
+
+
+def batched(name: str, x: Any, rank: int) -> tuple[Any, tuple[int, ...]]:
+    """Bring an input to the shape (N, C, height, width); return with it the axes that were added."""
+    x = x if isinstance(x, graph.Node) else graph.plain(x)
+    if np.ndim(x) not in (rank + 1, rank + 2):
+        axes = "N, C, length" if rank == 1 else "N, C, height, width"
+        raise ValueError(f"{name} takes an input of shape ({axes}), N optional, got {np.shape(x)}")
+    added = (*((0,) if np.ndim(x) == rank + 1 else ()), *((-2,) if rank == 1 else ()))
+    return (np.expand_dims(x, added) if added else x), added
+
+
+def slide(name: str, size: Pair, kernel: Pair, stride: Pair, dilation: Pair, before: Pair, after: Pair) -> Window:
+    """Make a window, computing the size of the result; refuse a kernel that is larger than the padded image."""
+    padded = tuple(b + n + a for b, n, a in zip(before, size, after, strict=True))
+    spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    if any(span > n for span, n in zip(spans, padded, strict=True)):
+        raise ValueError(
+            f"{name}: a kernel of size {kernel} with dilation {dilation} spans {spans}, "
+            f"more than the input of size {size} padded to {padded}"
+        )
+    height, width = ((n - span) // s + 1 for n, span, s in zip(padded, spans, stride, strict=True))
+    return Window(size, kernel, (height, width), stride, dilation, before, after)
+
+
+def _kernel(name: str, weight: Any, rank: int) -> Any:
+    weight = weight if isinstance(weight, graph.Node) else graph.plain(weight)
+    if np.ndim(weight) != rank + 2 or 0 in np.shape(weight):
+        raise ValueError(f"{name} takes a weight of {rank + 2} axes, none empty, got shape {np.shape(weight)}")
+    return weight if rank == 2 else np.expand_dims(weight, -2)
+
+
+def _biased(name: str, y: Any, bias: Any) -> Any:
+    if bias is None:
+        return y
+    if np.shape(bias) != (y.shape[1],):
+        raise ValueError(f"{name}: expected a bias of shape ({y.shape[1]},), got {np.shape(bias)}")
+    return np.add(y, np.reshape(bias, (y.shape[1], 1, 1)))
+
+
+def _convolved(
+    name: str, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, rank: int
+) -> Any:
+    x, added = batched(name, x, rank)
+    w = _kernel(name, weight, rank)
+    stride, dilation = pair("stride", stride, rank, 1), pair("dilation", dilation, rank, 1)
+    channels, filters, kernel = x.shape[1], w.shape[0], w.shape[2:]
+    if groups < 1 or channels != groups * w.shape[1] or filters % groups:
+        raise ValueError(
+            f"{name}: an input of {channels} channels and a weight of shape {np.shape(weight)} do not fit {groups} "
+            f"group(s); the weight needs input channels = {w.shape[1]} * groups, and its {filters} filters a multiple "
+            "of groups"
+        )
+    if padding == "same":
+        if stride != (1, 1):
+            raise ValueError(f"{name}: padding='same' needs stride 1, got {stride}")
+        total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        before = (total[0] // 2, total[1] // 2)  # an odd total pads one more after, as PyTorch does
+        after = (total[0] - before[0], total[1] - before[1])
+    elif isinstance(padding, str) and padding != "valid":
+        raise ValueError(f"{name}: padding must be 'same', 'valid' or numbers, got {padding!r}")
+    else:
+        before = after = pair("padding", 0 if padding == "valid" else padding, rank, 0)
+    window = slide(name, x.shape[2:], kernel, stride, dilation, before, after)
+    y = _biased(name, _conv(x, w, window=window, groups=groups), bias)
+    return np.squeeze(y, added) if added else y
+
+
+def conv1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """Slide filters along a signal: `conv2d` with one axis.
+
+    Parameters
+    ----------
+    input : array_like
+        Shape (N, C, length), or (C, length).
+    weight : array_like
+        Shape (O, C / groups, kernel length).
+    bias, stride, padding, dilation, groups
+        As in `conv2d`.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Shape (N, O, length of the result).
+
+    Examples
+    --------
+    >>> conv1d([[1.0, 2.0, 4.0, 8.0]], [[[-1.0, 1.0]]])
+    array([[1., 2., 4.]])
+    """
+    return _convolved("conv1d", input, weight, bias, stride, padding, dilation, groups, 1)
+
+
+def conv2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """Slide filters over images (the cross-correlation that deep learning calls convolution).
+
+    Parameters
+    ----------
+    input : array_like
+        Shape (N, C, height, width), or (C, height, width) for one image.
+    weight : array_like
+        Shape (O, C / groups, kernel height, kernel width).
+    bias : array_like, optional
+        Shape (O,).
+    stride, dilation : int or pair of int, optional
+        Steps between positions of the kernel, and between its entries.
+    padding : int, pair of int, "valid" or "same", optional
+        Zeros around the image; "same" keeps its size and needs stride 1.
+    groups : int, optional
+        The channels and the filters are divided into so many groups, which do not see each other.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Shape (N, O, (height + 2 * padding - dilation * (kernel height - 1) - 1) // stride + 1, ...).
+
+    Raises
+    ------
+    ValueError
+        When sizes do not fit; the message names them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autograd_lite as ag
+    >>> image = ag.Tensor(np.arange(9.0).reshape(1, 1, 3, 3), requires_grad=True)
+    >>> y = ag.conv2d(image, np.ones((1, 1, 2, 2)))
+    >>> y.numpy()
+    array([[[[ 8., 12.],
+             [20., 24.]]]])
+    >>> y.backward(np.ones((1, 1, 2, 2)))
+    >>> image.grad
+    array([[[[1., 2., 1.],
+             [2., 4., 2.],
+             [1., 2., 1.]]]])
+    """
+    return _convolved("conv2d", input, weight, bias, stride, padding, dilation, groups, 2)
+
+
+def _transposed(
+    name: str,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+    rank: int,
+) -> Any:
+    x, added = batched(name, x, rank)
+    w = _kernel(name, weight, rank)
+    stride, dilation = pair("stride", stride, rank, 1), pair("dilation", dilation, rank, 1)
+    before, extra = pair("padding", padding, rank, 0), pair("output_padding", output_padding, rank, 0)
+    if groups < 1 or x.shape[1] != w.shape[0] or w.shape[0] % groups:
+        raise ValueError(
+            f"{name}: an input of {x.shape[1]} channels and a weight of shape {np.shape(weight)} do not fit {groups} "
+            f"group(s); the input needs {w.shape[0]} channels, a multiple of groups"
+        )
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+        raise ValueError(f"{name}: output_padding {extra} must be below stride {stride} or dilation {dilation}")
+    out, kernel = x.shape[2:], w.shape[2:]
+    spans = [
+        (n - 1) * s + d * (k - 1) + 1 + e for n, s, d, k, e in zip(out, stride, dilation, kernel, extra, strict=True)
+    ]
+    size = (spans[0] - 2 * before[0], spans[1] - 2 * before[1])
+    if 0 in out or min(size) < 1:
+        raise ValueError(
+            f"{name}: an input of size {out} and a kernel of size {kernel} with stride {stride}, dilation {dilation} "
+            f"and padding {before} would give a result of size {size}"
+        )
+    window = Window(size, kernel, out, stride, dilation, before, before)
+    y = _biased(name, _conv_input(x, w, window=window, groups=groups), bias)
+    return np.squeeze(y, added) if added else y
+
+
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """Spread a signal by filters: `conv_transpose2d` with one axis.
+
+    Examples
+    --------
+    >>> conv_transpose1d([[1.0, 2.0]], [[[1.0, 10.0]]], stride=2)
+    array([[ 1., 10.,  2., 20.]])
+    """
+    return _transposed("conv_transpose1d", input, weight, bias, stride, padding, output_padding, groups, dilation, 1)
+
+
+def conv_transpose2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """Apply the transpose of `conv2d` (its gradient map): every entry spreads a multiple of the kernel.
+
+    Parameters
+    ----------
+    input : array_like
+        Shape (N, C, height, width), or (C, height, width).
+    weight : array_like
+        Shape (C, O / groups, kernel height, kernel width): that of the convolution from O to C channels.
+    bias : array_like, optional
+        Shape (O,).
+    stride, padding, dilation, groups
+        Those of the convolution that is transposed.
+    output_padding : int or pair of int, optional
+        Rows and columns to add to the result, as several sizes convolve to the same one.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Shape (N, O, (height - 1) * stride - 2 * padding + dilation * (kernel height - 1) + output_padding + 1, ...).
+
+    Raises
+    ------
+    ValueError
+        When sizes do not fit; the message names them.
+
+    Examples
+    --------
+    >>> conv_transpose2d([[[1.0, 2.0]]], [[[[1.0, 10.0]]]])
+    array([[[ 1., 12., 20.]]])
+    """
+    return _transposed("conv_transpose2d", input, weight, bias, stride, padding, output_padding, groups, dilation, 2)

@@ -1,0 +1,72 @@
+"""Copies of nodes: pickling a whole graph without recursion, and shallow copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_lite import graph
+from autograd_lite.graph import Node
+
+__all__ = ["reduce", "shallow"]
+
+_STATE = ("_data", "grad", "label")
+
+
+def _all_slots(cls: type) -> list[str]:
+    return [name for base in cls.__mro__ for name in base.__dict__.get("__slots__", ()) if name != "__weakref__"]
+
+
+def shallow(node: Any) -> Any:
+    """Return a node with the same datum, op and operands; a leaf's array is shared until one of the two is written."""
+    twin = type(node).__new__(type(node))
+    for name in _all_slots(type(node)):
+        setattr(twin, name, getattr(node, name))
+    for name, value in getattr(node, "__dict__", {}).items():
+        setattr(twin, name, value)
+    if node.op is None and node.is_array:
+        twin._data = node._data.copy()
+    return twin
+
+
+def reduce(root: Node) -> Any:
+    """Return what ``__reduce_ex__`` should: the graph as a flat list, so that depth is no matter."""
+    index: dict[Node, int] = {}
+    rows = []
+    stack: list[Any] = [root]
+    while stack:
+        node = stack.pop()
+        if node is None:
+            node = stack.pop()
+            if node not in index:
+                index[node] = len(rows)
+                operands = [(True, index[x]) if isinstance(x, Node) else (False, x) for x in node.operands]
+                rows.append((*_row(node), operands))
+        elif node not in index:
+            stack += (node, None)
+            stack.extend(x for x in node.operands if isinstance(x, Node) and x not in index)
+    return _rebuild, (rows,)
+
+
+def _row(node: Any) -> tuple[Any, ...]:
+    skipped = {"a", "b", "op", "operands", "params", "edges", "_epoch", "extras"}
+    state = {name: getattr(node, name) for name in _all_slots(type(node)) if name not in skipped}
+    return type(node), state, getattr(node, "__dict__", {}), node.op, node.params
+
+
+def _rebuild(rows: list[Any]) -> Any:
+    nodes: list[Any] = []
+    for cls, state, extra, op, params, operands in rows:
+        if op is None:
+            node = cls.__new__(cls)
+            for name in _all_slots(cls):
+                setattr(node, name, None)
+            if node.is_array:
+                node.operands, node.edges, node.params = (), (), {}
+        else:
+            parents = tuple(nodes[x] if is_node else x for is_node, x in operands)
+            node = cls.rebuilt(op, parents, params)
+        for name, value in {**state, **extra}.items():
+            setattr(node, name, value)
+        node._epoch = graph.clock
+        nodes.append(node)
+    return nodes[-1]
