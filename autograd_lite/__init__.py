@@ -4,7 +4,7 @@
 plain numbers, arrays and lists alike; NumPy's own functions (``np.exp(t)``) work on them too.
 """
 
-from autograd_lite.check import gradcheck as gradcheck
+from autograd_lite.check import assert_gradients as assert_gradients, gradcheck as gradcheck
 from autograd_lite.custom import checkpoint as checkpoint, custom_op as custom_op
 from autograd_lite.errors import (
     AnomalyError as AnomalyError,
@@ -18,6 +18,53 @@ from autograd_lite.modes import (
     enable_grad as enable_grad,
     is_recording as is_recording,
     no_grad as no_grad,
+)
+from autograd_lite.ops.activation import (
+    celu as celu,
+    elu as elu,
+    erf as erf,
+    erfc as erfc,
+    gelu as gelu,
+    gelu_tanh as gelu_tanh,
+    hardtanh as hardtanh,
+    leaky_relu as leaky_relu,
+    logaddexp as logaddexp,
+    logsigmoid as logsigmoid,
+    mish as mish,
+    relu as relu,
+    selu as selu,
+    sigmoid as sigmoid,
+    silu as silu,
+    softplus as softplus,
+    softsign as softsign,
+)
+from autograd_lite.ops.affine import linear as linear
+from autograd_lite.ops.bridge import astype as astype
+from autograd_lite.ops.class_losses import (
+    cross_entropy as cross_entropy,
+    nll_loss as nll_loss,
+)
+from autograd_lite.ops.contract import (
+    dot as dot,
+    inner as inner,
+    kron as kron,
+    matmul as matmul,
+    matrix_transpose as matrix_transpose,
+    outer as outer,
+    vdot as vdot,
+)
+from autograd_lite.ops.conv import (
+    conv1d as conv1d,
+    conv2d as conv2d,
+    conv_transpose1d as conv_transpose1d,
+    conv_transpose2d as conv_transpose2d,
+)
+from autograd_lite.ops.diagonals import (
+    diag as diag,
+    diagonal as diagonal,
+    trace as trace,
+    tril as tril,
+    triu as triu,
 )
 from autograd_lite.ops.elementwise import (
     absolute as absolute,
@@ -44,9 +91,9 @@ from autograd_lite.ops.elementwise import (
     heaviside as heaviside,
     hypot as hypot,
     log as log,
-    log10 as log10,
     log1p as log1p,
     log2 as log2,
+    log10 as log10,
     maximum as maximum,
     minimum as minimum,
     multiply as multiply,
@@ -57,6 +104,7 @@ from autograd_lite.ops.elementwise import (
     reciprocal as reciprocal,
     remainder as remainder,
     rint as rint,
+    round as round,
     sign as sign,
     sin as sin,
     sinc as sinc,
@@ -69,24 +117,51 @@ from autograd_lite.ops.elementwise import (
     trunc as trunc,
     where as where,
 )
-from autograd_lite.ops.activation import (
-    celu as celu,
-    elu as elu,
-    erf as erf,
-    erfc as erfc,
-    gelu as gelu,
-    gelu_tanh as gelu_tanh,
-    hardtanh as hardtanh,
-    leaky_relu as leaky_relu,
-    logaddexp as logaddexp,
-    logsigmoid as logsigmoid,
-    mish as mish,
-    relu as relu,
-    selu as selu,
-    sigmoid as sigmoid,
-    silu as silu,
-    softplus as softplus,
-    softsign as softsign,
+from autograd_lite.ops.index import (
+    at_add as at_add,
+    at_set as at_set,
+    getitem as getitem,
+    scatter_add as scatter_add,
+    take as take,
+    take_along_axis as take_along_axis,
+)
+from autograd_lite.ops.joining import (
+    array_split as array_split,
+    column_stack as column_stack,
+    concatenate as concatenate,
+    dstack as dstack,
+    hstack as hstack,
+    split as split,
+    stack as stack,
+    unstack as unstack,
+    vstack as vstack,
+)
+from autograd_lite.ops.layout import (
+    flip as flip,
+    pad as pad,
+    repeat as repeat,
+    roll as roll,
+    tile as tile,
+)
+from autograd_lite.ops.linalg import (
+    cholesky as cholesky,
+    det as det,
+    inv as inv,
+    slogdet as slogdet,
+    solve as solve,
+)
+from autograd_lite.ops.losses import (
+    bce as bce,
+    bce_with_logits as bce_with_logits,
+    l1_loss as l1_loss,
+    mse_loss as mse_loss,
+)
+from autograd_lite.ops.norms import norm as norm
+from autograd_lite.ops.pool import (
+    avg_pool1d as avg_pool1d,
+    avg_pool2d as avg_pool2d,
+    max_pool1d as max_pool1d,
+    max_pool2d as max_pool2d,
 )
 from autograd_lite.ops.reduce import (
     all as all,
@@ -95,7 +170,6 @@ from autograd_lite.ops.reduce import (
     max as max,
     mean as mean,
     min as min,
-    norm as norm,
     prod as prod,
     std as std,
     sum as sum,
@@ -113,89 +187,26 @@ from autograd_lite.ops.scan import (
     sort as sort,
 )
 from autograd_lite.ops.shape import (
-    array_split as array_split,
     atleast_1d as atleast_1d,
     atleast_2d as atleast_2d,
     atleast_3d as atleast_3d,
     broadcast_arrays as broadcast_arrays,
     broadcast_to as broadcast_to,
-    column_stack as column_stack,
-    concatenate as concatenate,
-    dstack as dstack,
     expand_dims as expand_dims,
-    flip as flip,
     full_like as full_like,
-    hstack as hstack,
     meshgrid as meshgrid,
     moveaxis as moveaxis,
     ones_like as ones_like,
     ravel as ravel,
     reshape as reshape,
-    roll as roll,
-    split as split,
     squeeze as squeeze,
-    stack as stack,
     swapaxes as swapaxes,
-    tile as tile,
     transpose as transpose,
-    tril as tril,
-    triu as triu,
-    unstack as unstack,
-    vstack as vstack,
     zeros_like as zeros_like,
 )
-from autograd_lite.ops.index import (
-    at_add as at_add,
-    at_set as at_set,
-    diag as diag,
-    diagonal as diagonal,
-    getitem as getitem,
-    pad as pad,
-    repeat as repeat,
-    scatter_add as scatter_add,
-    take as take,
-    take_along_axis as take_along_axis,
-    trace as trace,
-)
-from autograd_lite.ops.linalg import (
-    cholesky as cholesky,
-    det as det,
-    dot as dot,
+from autograd_lite.ops.subscripts import (
     einsum as einsum,
-    inner as inner,
-    inv as inv,
-    kron as kron,
-    matmul as matmul,
-    matrix_transpose as matrix_transpose,
-    outer as outer,
-    slogdet as slogdet,
-    solve as solve,
     tensordot as tensordot,
-    vdot as vdot,
-)
-from autograd_lite.ops.conv import (
-    conv1d as conv1d,
-    conv2d as conv2d,
-    conv_transpose1d as conv_transpose1d,
-    conv_transpose2d as conv_transpose2d,
-)
-from autograd_lite.ops.pool import (
-    avg_pool1d as avg_pool1d,
-    avg_pool2d as avg_pool2d,
-    max_pool1d as max_pool1d,
-    max_pool2d as max_pool2d,
-)
-from autograd_lite.ops.fused import (
-    bce as bce,
-    bce_with_logits as bce_with_logits,
-    cross_entropy as cross_entropy,
-    l1_loss as l1_loss,
-    linear as linear,
-    mse_loss as mse_loss,
-    nll_loss as nll_loss,
-)
-from autograd_lite.ops.bridge import (
-    astype as astype,
 )
 from autograd_lite.seeding import default_generator as default_generator, manual_seed as manual_seed
 from autograd_lite.tensor import Tensor as Tensor

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import graph, ops
+from autograd_lite import graph, ops, passes
 from autograd_lite.errors import AutogradError, GradientError
 from autograd_lite.graph import Node
 from autograd_lite.modes import enable_grad, is_recording
@@ -54,7 +54,7 @@ def custom_op(
     """
     rules = (vjp,) if callable(vjp) else tuple(vjp)
     title = name or forward.__name__
-    op = Op(title, title, title, forward, tuple(_safe(r, title) for r in rules), jvp)
+    op = Op(title, title, title, _guarded(forward), tuple(_safe(r, title) for r in rules), jvp)
 
     @functools.wraps(forward)
     def function(*operands: Any, **params: Any) -> Any:
@@ -66,6 +66,16 @@ def custom_op(
 
     function.op = op  # type: ignore[attr-defined]
     return function
+
+
+def _guarded(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a user's forward function so that it can neither write into its operands nor give one of them back."""
+
+    def wrapped(*operands: Any, **params: Any) -> Any:
+        y = forward(*map(_shown, operands), **params)
+        return np.array(y) if isinstance(y, np.ndarray) and y.base is not None else y
+
+    return wrapped
 
 
 def _safe(rule: Callable[..., Any] | None, title: str) -> Any:
@@ -96,39 +106,42 @@ def _as_value(t: Tensor) -> Any:
 class _Rerun:
     """What a checkpoint keeps instead of its graph: the function, and how to call it again."""
 
-    def __init__(self, f: Callable[..., Any], rebuild: Callable[[list[Any]], Any], leaves: list[Any]) -> None:
+    def __init__(self, f: Callable[..., Any], args: Any, kwargs: Any) -> None:
         self.f = f
-        self.rebuild = rebuild
-        self.leaves = leaves
-        self.tracked = [i for i, x in enumerate(leaves) if isinstance(x, Node) and x.requires_grad]
+        self.leaves, self.rebuild = flatten((args, kwargs))
+        self.tracked = [i for i, x in enumerate(self.leaves) if isinstance(x, Node) and x.requires_grad]
         self.random_state = default_generator().bit_generator.state
 
-    def run(self, inputs: Sequence[Node]) -> Tensor:
+    def run(self, inputs: Sequence[Node]) -> Any:
         leaves = list(self.leaves)
         for i, x in zip(self.tracked, inputs, strict=True):
             leaves[i] = x
+        args, kwargs = self.rebuild(leaves)
         with enable_grad():
-            result = self.f(*self.rebuild(leaves))
-        if not isinstance(result, Node):
+            result = self.f(*args, **kwargs)
+        if not isinstance(result, (Node, np.ndarray, np.generic, float, int)):
             raise AutogradError(f"a checkpointed function must return one Tensor or Value, got {type(result).__name__}")
-        return result if isinstance(result, Tensor) else Tensor(result)
+        return result
 
-    def rerun(self, inputs: Sequence[Node]) -> Tensor:
+    def rerun(self, inputs: Sequence[Node]) -> Node:
         generator = default_generator().bit_generator
         state, generator.state = generator.state, self.random_state
         try:
-            return self.run(inputs)
+            again = self.run(inputs)
+            return again if isinstance(again, Tensor) else Tensor(again)
         finally:
             generator.state = state
 
 
+def _input(x: Any) -> Node:
+    """Return a fresh node to run a function on: connected to a node, a leaf for what is plain."""
+    if isinstance(x, Node):
+        return ops.positive(x)  # type: ignore[no-any-return]
+    return Tensor(x, requires_grad=True) if isinstance(x, np.ndarray) else Value(x)
+
+
 def _checkpoint_vjp(g: Any, y: Any, *operands: Any, rerun: _Rerun, captured: list[Node]) -> list[Any]:
-    recorded = isinstance(g, Node)
-    count = len(rerun.tracked)
-    if recorded:
-        inputs = [ops.positive(x) for x in operands[:count]]
-    else:
-        inputs = [Tensor(x, requires_grad=True) if isinstance(x, np.ndarray) else Value(x) for x in operands[:count]]
+    inputs = [_input(x) for x in operands[: len(rerun.tracked)]]
     again = rerun.rerun(inputs)
     if not np.array_equal(again._data, graph.data_of(y), equal_nan=True):
         raise AutogradError(
@@ -136,13 +149,11 @@ def _checkpoint_vjp(g: Any, y: Any, *operands: Any, rerun: _Rerun, captured: lis
             "It must depend on its arguments (and the default generator) alone."
         )
     wanted = [*inputs, *captured]
-    found = graph.pull({again: g}, recorded, frozenset(wanted))
+    found = passes.pull({again: g}, isinstance(g, Node), frozenset(wanted))
     return [found.get(x, np.zeros_like(x._data)) for x in wanted]
 
 
-_checkpoint = Op(
-    "checkpoint", "checkpoint", "f(x)", lambda *x: x, (_checkpoint_vjp,), variadic=True, needs="operands"
-)
+_checkpoint = Op("checkpoint", "checkpoint", "f(x)", lambda *x: x, (_checkpoint_vjp,), variadic=True, needs="operands")
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,20 +173,27 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(f)
-    def function(*args: Any) -> Any:
+    def function(*args: Any, **kwargs: Any) -> Any:
         if not is_recording():
-            return f(*args)
-        leaves, rebuild = flatten(args)
-        rerun = _Rerun(f, rebuild, leaves)
-        inputs = [ops.positive(leaves[i]) for i in rerun.tracked]
+            return f(*args, **kwargs)
+        rerun = _Rerun(f, args, kwargs)
+        given = [rerun.leaves[i] for i in rerun.tracked]
+        inputs = [_input(x) for x in given]
         result = rerun.run(inputs)
-        is_value = isinstance(result.op, Op) and result.op.name == "from_values"
-        order = graph.topological([result], frozenset(inputs)) if result.requires_grad else []
-        captured = [n for n in order if n.op is None]
-        if not order:
+        if not (isinstance(result, Node) and result.requires_grad):
             return result
-        operands = (*(leaves[i] for i in rerun.tracked), *captured)
-        node = Tensor.node(result._data, _checkpoint, operands, {"rerun": rerun, "captured": captured}, range(len(operands)))
-        return _as_value(node) if is_value else node
+        order = graph.topological([result], frozenset(inputs))
+        captured = [n for n in order if n.op is None]
+        operands = (*given, *captured)
+        params = {"rerun": rerun, "captured": captured}
+        node = Tensor.node(
+            np.array(result._data),
+            _checkpoint,
+            operands,
+            params,
+            range(len(operands)),
+            [graph.data_of(x) for x in operands],
+        )
+        return node if result.is_array else _as_value(node)
 
     return function

@@ -1,4 +1,4 @@
-"""What the two faces share: operators, NumPy's protocols and the methods named after ops, all read from the op table."""
+"""What the two faces share: operators, NumPy's protocols and the methods named after ops, all from the op table."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from autograd_lite import ops
-from autograd_lite.errors import NoRuleError
+from autograd_lite import modes, ops
+from autograd_lite.errors import AutogradError, NoRuleError
 from autograd_lite.graph import Node, apply, data_of
 
 __all__ = ["Face"]
 
-_NO_PARAMS: dict[str, Any] = {}
+NO_PARAMS: dict[str, Any] = {}
 _KNOWN = (Node, float, int, np.ndarray, np.generic)
 
 # Ufuncs that give plain data: their result has no gradient, or a zero one that nobody asks for.
@@ -45,10 +45,10 @@ def _binary(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     op = getattr(ops, name)
 
     def forward(self: Any, other: Any) -> Any:
-        return apply(op, (self, other), _NO_PARAMS) if isinstance(other, _KNOWN) else NotImplemented
+        return apply(op, (self, other), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
 
     def reflected(self: Any, other: Any) -> Any:
-        return apply(op, (other, self), _NO_PARAMS) if isinstance(other, _KNOWN) else NotImplemented
+        return apply(op, (other, self), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
 
     return forward, reflected
 
@@ -66,6 +66,7 @@ class Face(Node):
     """A node that behaves as a number or an array in Python and NumPy code."""
 
     __slots__ = ()
+    _operands: tuple[type, ...] = _KNOWN
 
     __add__, __radd__ = _binary("add")
     __sub__, __rsub__ = _binary("subtract")
@@ -94,6 +95,18 @@ class Face(Node):
     __ne__ = _comparison("not_equal")
     __hash__ = object.__hash__
 
+    @property
+    def _mask(self) -> Any:  # numpy.ma looks for it, and would compute on the bare data
+        raise TypeError("a masked array has no derivative rule; fill it first: array.filled(0.0)")
+
+    def _refuse_in_trace(self) -> None:
+        if self.requires_grad and modes.tracing.get():
+            raise AutogradError(
+                "float() inside a function that is being differentiated would cut the gradient off silently "
+                "(writing a node into an ndarray calls it).\n"
+                "Collect results in a list and stack them, or use stop_gradient(x) or x.item() to cut it on purpose."
+            )
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
         if kwargs.pop("out", None) is not None:
@@ -105,7 +118,7 @@ class Face(Node):
             return getattr(ufunc, method)(*(_boxed(x) for x in inputs), **kwargs)
         if method == "__call__" and not kwargs:
             op = ops.TABLE.get(name)
-            if op is not None and op.is_elementwise or name == "matmul":
+            if (op is not None and op.is_elementwise) or name == "matmul":
                 return getattr(ops, name)(*inputs)
             if name in _PLAIN_UFUNCS:
                 return ufunc(*map(data_of, inputs))
@@ -124,7 +137,7 @@ class Face(Node):
         ours = ops.NUMPY_FUNCTIONS.get(func)
         if ours is None:
             raise NoRuleError(_no_rule(f"np.{name}", name, {}))
-        kwargs = {k: v for k, v in kwargs.items() if k not in _SKIPPED or v not in (None, True, np._NoValue)}
+        kwargs = {k: v for k, v in kwargs.items() if k not in _SKIPPED or not (v is None or v is True)}
         try:
             return ours(*args, **kwargs)
         except TypeError as error:

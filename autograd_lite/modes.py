@@ -10,7 +10,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,12 +31,13 @@ class Mode(NamedTuple):
 
 
 current: ContextVar[Mode | None] = ContextVar("autograd_lite mode", default=None)
+tracing: ContextVar[int] = ContextVar("autograd_lite nesting of transforms", default=0)
 
 
 class _Switch(contextlib.ContextDecorator):
     """A context manager and decorator that changes the mode and restores what it found.
 
-    As a decorator on a generator function it is in force only while the generator itself runs.
+    As a decorator on a generator (or coroutine) function it is in force only while the function's own body runs.
     """
 
     def __init__(self) -> None:
@@ -54,36 +55,74 @@ class _Switch(contextlib.ContextDecorator):
         current.reset(self._tokens.pop())
 
     def __call__(self, func: F) -> F:
-        if not inspect.isgeneratorfunction(func):
+        wrapped: Any = _around_call(type(self), func)
+        if inspect.isgeneratorfunction(func):
+            wrapped = _around_steps(type(self), func)
+        elif inspect.isasyncgenfunction(func):
+            wrapped = _around_async_steps(type(self), func)
+        elif inspect.iscoroutinefunction(func):
+            wrapped = _around_await(type(self), func)
+        return functools.wraps(func)(wrapped)  # type: ignore[return-value]
 
-            @functools.wraps(func)
-            def inner(*args: Any, **kwargs: Any) -> Any:
-                with type(self)():
-                    return func(*args, **kwargs)
 
-            return inner  # type: ignore[return-value]
+def _around_call(switch: type[_Switch], func: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: Any, **kwargs: Any) -> Any:
+        with switch():
+            return func(*args, **kwargs)
 
-        @functools.wraps(func)
-        def stepped(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            generator = func(*args, **kwargs)
-            sent = None
-            while True:
-                with type(self)():
-                    try:
-                        item = generator.send(sent)
-                    except StopIteration as stop:
-                        return stop.value
-                try:
-                    sent = yield item
-                except GeneratorExit:
+    return called
+
+
+def _around_await(switch: type[_Switch], func: Callable[..., Any]) -> Callable[..., Any]:
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        with switch():
+            return await func(*args, **kwargs)
+
+    return awaited
+
+
+def _around_steps(switch: type[_Switch], func: Callable[..., Any]) -> Callable[..., Any]:
+    def stepped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = func(*args, **kwargs)
+        step, sent = generator.send, None
+        while True:
+            try:
+                with switch():
+                    item = step(sent)
+            except StopIteration as stop:
+                return stop.value
+            try:
+                step, sent = generator.send, (yield item)
+            except GeneratorExit:
+                with switch():
                     generator.close()
-                    raise
-                except BaseException as error:
-                    with type(self)():
-                        item = generator.throw(error)
-                    sent = yield item
+                raise
+            except BaseException as error:
+                step, sent = generator.throw, error
 
-        return stepped  # type: ignore[return-value]
+    return stepped
+
+
+def _around_async_steps(switch: type[_Switch], func: Callable[..., Any]) -> Callable[..., Any]:
+    async def stepped(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        generator = func(*args, **kwargs)
+        step, sent = generator.asend, None
+        while True:
+            try:
+                with switch():
+                    item = await step(sent)
+            except StopAsyncIteration:
+                return
+            try:
+                step, sent = generator.asend, (yield item)
+            except GeneratorExit:
+                with switch():
+                    await generator.aclose()
+                raise
+            except BaseException as error:
+                step, sent = generator.athrow, error
+
+    return stepped
 
 
 class no_grad(_Switch):  # noqa: N801
@@ -152,7 +191,9 @@ class Watch:
         self._places: dict[Any, str] = {}
 
     def forward(self, op: Any, operands: Any, values: Any, result: Any) -> None:
-        if not np.all(np.isfinite(result)) and all(np.all(np.isfinite(v)) for v in values if _is_float(v)):
+        if np.all(np.isfinite(result)):
+            return
+        if np.any(np.isnan(result)) or all(np.all(np.isfinite(v)) for v in values if _is_float(v)):
             raise AnomalyError(
                 f"the result of {op.name!r} is not finite: {_first_bad(result)}\n"
                 f"called at {caller()}\nwith inputs {', '.join(_short(v) for v in values)}\n"
@@ -173,7 +214,8 @@ class Watch:
                 raise AnomalyError(
                     f"the gradient of {node.op.name!r} is not finite: {_first_bad(value)}\n"
                     f"the op was called at {self._places.get(node, 'an unknown place (outside this block)')}\n"
-                    f"with input {_short(x._data)}, output {_short(node._data)}, incoming gradient {_short(data_of(gradient))}\n"
+                    f"with input {_short(x._data)}, output {_short(node._data)}, "
+                    f"incoming gradient {_short(data_of(gradient))}\n"
                     f"Keep its input away from the singular point: {node.op.kinks or node.op.formula}."
                 )
 
@@ -204,9 +246,14 @@ _OWN = tuple(
 )
 
 
-def caller() -> str:
-    """Return ``file:line`` of the innermost frame outside of the two packages."""
+def calling_line() -> tuple[str, int]:
+    """Return the file and line of the innermost frame outside of the two packages."""
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back
-    return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return ("an unknown place", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+def caller() -> str:
+    """Return ``file:line`` of the innermost frame outside of the two packages."""
+    return "{}:{}".format(*calling_line())

@@ -18,8 +18,9 @@ def _all_slots(cls: type) -> list[str]:
 
 def shallow(node: Any) -> Any:
     """Return a node with the same datum, op and operands; a leaf's array is shared until one of the two is written."""
-    twin = type(node).__new__(type(node))
-    for name in _all_slots(type(node)):
+    cls: Any = type(node)
+    twin = cls.__new__(cls)
+    for name in _all_slots(cls):
         setattr(twin, name, getattr(node, name))
     for name, value in getattr(node, "__dict__", {}).items():
         setattr(twin, name, value)
@@ -31,7 +32,7 @@ def shallow(node: Any) -> Any:
 def reduce(root: Node) -> Any:
     """Return what ``__reduce_ex__`` should: the graph as a flat list, so that depth is no matter."""
     index: dict[Node, int] = {}
-    rows = []
+    rows: list[Any] = []
     stack: list[Any] = [root]
     while stack:
         node = stack.pop()
@@ -48,7 +49,7 @@ def reduce(root: Node) -> Any:
 
 
 def _row(node: Any) -> tuple[Any, ...]:
-    skipped = {"a", "b", "op", "operands", "params", "edges", "_epoch", "extras"}
+    skipped = {"a", "b", "op", "operands", "params", "edges", "args", "_epoch", "extras"}
     state = {name: getattr(node, name) for name in _all_slots(type(node)) if name not in skipped}
     return type(node), state, getattr(node, "__dict__", {}), node.op, node.params
 
@@ -61,7 +62,7 @@ def _rebuild(rows: list[Any]) -> Any:
             for name in _all_slots(cls):
                 setattr(node, name, None)
             if node.is_array:
-                node.operands, node.edges, node.params = (), (), {}
+                node.operands, node.edges, node.args, node.params = (), (), (), {}
         else:
             parents = tuple(nodes[x] if is_node else x for is_node, x in operands)
             node = cls.rebuilt(op, parents, params)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autograd_lite import graph, modes, ops, snapshot
+from autograd_lite import graph, modes, ops, passes, snapshot
 from autograd_lite.errors import AutogradError, GradientError
-from autograd_lite.face import Face, add_methods
+from autograd_lite.face import NO_PARAMS, Face, add_methods
 from autograd_lite.graph import Node
+from autograd_lite.hooks import Extras, Handle
 from autograd_lite.ops.record import Op
 
 __all__ = ["Tensor"]
@@ -58,20 +59,21 @@ class Tensor(Face):
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "edges", "extras", "operands", "params", "requires_grad")
+    __slots__ = ("__weakref__", "args", "edges", "extras", "operands", "params", "requires_grad")
     is_array = True
+    _operands = (*Face._operands, list, tuple)
 
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, label: str | None = None
     ) -> None:
         source = _stacked(data)
         self.op = None
-        self.operands = self.edges = ()
-        self.params = _NO_PARAMS
+        self.operands = self.edges = self.args = ()
+        self.params = NO_PARAMS
         if isinstance(source, Tensor):
             if source.requires_grad and modes.is_recording():
                 source = source if dtype is None else source.astype(dtype)
-                self.op, self.operands, self.edges = ops.positive, (source,), (0,)
+                self.op, self.operands, self.edges, self.args = ops.positive, (source,), (0,), (source._data,)
                 requires_grad = True
             array = np.array(source._data, dtype=dtype)
         else:
@@ -96,15 +98,20 @@ class Tensor(Face):
         t = _new(Tensor)
         t._data = array
         t.op = t.grad = t.extras = t.label = None
-        t.operands = t.edges = ()
-        t.params = _NO_PARAMS
+        t.operands = t.edges = t.args = ()
+        t.params = NO_PARAMS
         t.requires_grad = False
         t._epoch = graph.clock
         return t
 
     @staticmethod
     def node(
-        array: np.ndarray[Any, Any], op: Op, operands: tuple[Any, ...], params: dict[str, Any], edges: Sequence[int]
+        array: np.ndarray[Any, Any],
+        op: Op,
+        operands: tuple[Any, ...],
+        params: dict[str, Any],
+        edges: Sequence[int],
+        args: Sequence[Any],
     ) -> Tensor:
         """Return the recorded result of an op."""
         t = _new(Tensor)
@@ -113,6 +120,7 @@ class Tensor(Face):
         t.operands = operands
         t.params = params
         t.edges = edges
+        t.args = args
         t.requires_grad = True
         t.grad = t.extras = t.label = None
         t._epoch = graph.clock
@@ -121,7 +129,8 @@ class Tensor(Face):
     @classmethod
     def rebuilt(cls, op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Return a node whose state unpickling fills in."""
-        return cls.node(np.zeros(()), op, operands, params, graph.tracked(operands))
+        args = [graph.data_of(x) for x in operands]
+        return cls.node(np.zeros(()), op, operands, params, graph.tracked(operands), args)
 
     @property
     def data(self) -> np.ndarray[Any, Any]:
@@ -200,10 +209,13 @@ class Tensor(Face):
                 f"backward() on a tensor of shape {self.shape} needs a gradient of that shape.\n"
                 "Reduce it to one number first, as in loss.mean().backward(), or pass gradient=np.ones(shape)."
             )
-        seed: Any = self._seed(gradient) if gradient is not None else np.ones(self._data.shape, self._data.dtype)
+        if gradient is not None:
+            seed = self._seed(gradient)
+        else:
+            seed = np.array(1.0, self._data.dtype).reshape(self._data.shape)
         if create_graph and not isinstance(seed, Tensor):
             seed = Tensor.wrap(seed)
-        graph.backward(self, seed, create_graph)
+        passes.backward(self, seed, create_graph)
 
     def _seed(self, gradient: Any) -> Any:
         array = graph.data_of(gradient)
@@ -229,7 +241,7 @@ class Tensor(Face):
         """Keep ``grad`` of this result after ``backward()``, as leaves do."""
         self._extras().retain = True
 
-    def register_hook(self, hook: Callable[[Any], Any]) -> _Handle:
+    def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
         """Call ``hook(gradient)`` when the gradient of this tensor is complete; what it returns replaces it.
 
         The gradient is a read-only ndarray (a Tensor under ``create_graph``). Returns a handle with ``remove()``.
@@ -238,11 +250,11 @@ class Tensor(Face):
             raise AutogradError("a hook on a tensor that requires no gradient would never be called")
         extras = self._extras()
         extras.hooks.append(hook)
-        return _Handle(extras.hooks, hook)
+        return Handle(extras.hooks, hook)
 
-    def _extras(self) -> _Extras:
+    def _extras(self) -> Extras:
         if self.extras is None:
-            self.extras = _Extras()
+            self.extras = Extras()
         return self.extras  # type: ignore[no-any-return]
 
     def zero_grad(self) -> None:
@@ -251,7 +263,7 @@ class Tensor(Face):
 
     def detach(self) -> Tensor:
         """Return an untracked Tensor with the same data; later writes to this one do not show in it."""
-        return Tensor.wrap(self._data.copy() if self.op is None else self._data)
+        return Tensor.wrap(self._data.copy() if self.op is None or self._data.base is not None else self._data)
 
     def clone(self) -> Tensor:
         """Return a differentiable copy."""
@@ -314,23 +326,29 @@ class Tensor(Face):
     def __pow__(self, other: Any) -> Any:
         return ops.square(self) if type(other) in (int, float) and other == 2 else super().__pow__(other)
 
-    def __iadd__(self, other: Any) -> Any:
+    def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._rebound("+=", "add", other)
 
-    def __isub__(self, other: Any) -> Any:
+    def __isub__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._rebound("-=", "subtract", other)
 
-    def __imul__(self, other: Any) -> Any:
+    def __imul__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._rebound("*=", "multiply", other)
 
-    def __itruediv__(self, other: Any) -> Any:
+    def __itruediv__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._rebound("/=", "divide", other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._rebound("**=", "power", other)
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._rebound("@=", "matmul", other)
 
     def _rebound(self, sign: str, name: str, other: Any) -> Any:
         if self.op is None and self.requires_grad and not modes.is_recording():
             raise AutogradError(
                 f"`t {sign} ...` binds the name to a new tensor; the leaf itself would stay as it is.\n"
-                f"Write `t.data = t.data {sign[0]} ...` to change the leaf."
+                f"Write `t.data = t.data {sign[:-1]} ...` to change the leaf."
             )
         return getattr(ops, name)(self, other)
 
@@ -351,6 +369,7 @@ class Tensor(Face):
         return bool(self._data)
 
     def __float__(self) -> float:
+        self._refuse_in_trace()
         return float(self._data.item())
 
     def __int__(self) -> int:
@@ -387,12 +406,12 @@ class Tensor(Face):
 
 add_methods(
     Tensor,
-    "sum mean var std max min prod norm any all cumsum cumprod sort argsort argmax argmin softmax log_softmax logsumexp "
+    "sum mean var std max min prod norm any all cumsum cumprod sort argsort argmax argmin "
+    "softmax log_softmax logsumexp "
     "ravel swapaxes moveaxis squeeze expand_dims broadcast_to flip roll tril triu repeat take diagonal trace "
     "dot matmul inv det split",
 )
 
-_NO_PARAMS: dict[str, Any] = {}
 _new = Tensor.__new__
 
 
@@ -415,48 +434,6 @@ class _At:
         return ops.at_add(self._tensor, value, self._index)  # type: ignore[no-any-return]
 
 
-class _Extras:
-    """What few tensors have: hooks, and the wish to retain the gradient."""
-
-    __slots__ = ("hooks", "retain")
-
-    def __init__(self) -> None:
-        self.hooks: list[Callable[[Any], Any]] = []
-        self.retain = False
-
-    def seen(self, node: Tensor, gradient: Any, recorded: bool) -> Any:
-        """Show the complete gradient to the hooks and return what they make of it."""
-        for hook in tuple(self.hooks):
-            shown = gradient
-            if not recorded:
-                shown = gradient.view()
-                shown.flags.writeable = False
-            answer = hook(shown)
-            if answer is None or answer is shown:
-                continue
-            if not isinstance(answer, Node):
-                answer = np.array(answer)
-            if np.shape(answer) != node.shape or answer.dtype != node.dtype:
-                raise GradientError(
-                    f"a hook returned a gradient of shape {np.shape(answer)}, {answer.dtype}, "
-                    f"for {graph.describe(node)}; shape and dtype must stay."
-                )
-            gradient = answer if recorded else graph.data_of(answer)
-        return gradient
-
-
-class _Handle:
-    """Removes a hook."""
-
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        self._hooks, self._hook = hooks, hook
-
-    def remove(self) -> None:
-        """Take the hook off; a second call does nothing."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
-
-
 def _check_differentiable(dtype: np.dtype[Any]) -> None:
     if dtype.kind != "f":
         raise TypeError(
@@ -475,7 +452,7 @@ def _stacked(data: Any) -> Any:
         if any(isinstance(x, Tensor) for x in data.flat):
             return ops.reshape(ops.stack([Tensor(x) for x in data.flat]), (*data.shape, *Tensor(data.flat[0]).shape))
         return _from_values(*data.flat, shape=data.shape)
-    if isinstance(data, (list, tuple)) and graph._holds_nodes(data):
+    if isinstance(data, (list, tuple)) and graph.holds_nodes(data):
         if all(not isinstance(x, Tensor | list | tuple | np.ndarray) for x in data):
             return _from_values(*data, shape=(len(data),))
         return ops.stack([_stacked(x) for x in data])
@@ -493,7 +470,7 @@ def _entry(flat: Tensor, i: int) -> Any:
     value = float(flat._data[i])
     if not flat.requires_grad or not modes.is_recording():
         return graph.faces.value(value)
-    return graph.faces.value.rebuilt(_entry_op, (flat, i), _NO_PARAMS, value)
+    return graph.faces.value.rebuilt(_entry_op, (flat, i), NO_PARAMS, value)
 
 
 graph.faces.tensor = Tensor

@@ -1,28 +1,26 @@
 """Transforms: functions that take a function and return one that computes its derivatives.
 
 All of them rest on `_trace`, which runs the function once on fresh nodes, and on the two passes of `graph`.
-A transform used inside another records what it computes, so any order of derivative comes by nesting.
+A transform used inside another records what it computes, so any order of derivative comes by nesting. So does one of
+a function that closes over tracked nodes: its results depend on them, and are nodes (plain ones under ``no_grad``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import graph, ops
+from autograd_lite import graph, ops, passes
 from autograd_lite.errors import GradientError
 from autograd_lite.graph import Node, data_of
-from autograd_lite.modes import enable_grad
+from autograd_lite.modes import enable_grad, is_recording, tracing
 from autograd_lite.tensor import Tensor
 from autograd_lite.trees import flatten
 from autograd_lite.value import Value
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad", "vjp"]
-
-_depth: ContextVar[int] = ContextVar("autograd_lite nesting", default=0)
 
 
 class _Trace:
@@ -31,20 +29,25 @@ class _Trace:
     def __init__(self, f: Callable[..., Any], primals: Sequence[Any]) -> None:
         self.primals, self.rebuild = flatten(tuple(primals))
         self.inputs = [_entered(x) for x in self.primals]
-        token = _depth.set(_depth.get() + 1)
+        graph.mark_written(())  # leaves made from here on are constants of the function's own
+        start = graph.clock
+        token = tracing.set(tracing.get() + 1)
         try:
             with enable_grad():
                 self.result = f(*self.rebuild(self.inputs))
         finally:
-            _depth.reset(token)
+            tracing.reset(token)
         self.outputs, self.rebuild_outputs = flatten(self.result)
         self.outer = any(isinstance(x, Node) and x.requires_grad for x in self.primals)
-        self.recorded = self.outer or _depth.get() > 0
-        self.order = graph.topological([y for y in self.outputs if _tracked(y)], frozenset(self.inputs))
-        self.open = self.recorded and any(n.op is None and n not in self.inputs for n in self.order)
+        inputs = frozenset(self.inputs)
+        self.order = graph.topological([y for y in self.outputs if _tracked(y)], inputs)
+        self.open = is_recording() and any(n.op is None and n._epoch < start and n not in inputs for n in self.order)
+        self.recorded = self.outer or self.open or tracing.get() > 0
 
     def pull(self, cotangents: Sequence[Any]) -> list[Any]:
         """Return the gradient of each input."""
+        if len(cotangents) != len(self.outputs):
+            raise GradientError(f"one cotangent for each of {len(self.outputs)} results, got {len(cotangents)}")
         seeds: dict[Node, Any] = {}
         self._joined(cotangents)
         with enable_grad():
@@ -52,7 +55,7 @@ class _Trace:
                 if _tracked(y):
                     c = _like(c, y, "cotangent", self.recorded)
                     seeds[y] = seeds[y] + c if y in seeds else c
-            found = graph.pull(seeds, self.recorded, frozenset(self.inputs), self.order)
+            found = passes.pull(seeds, self.recorded, frozenset(self.inputs), self.order)
         return [self.left(found.get(x), x, primal) for x, primal in zip(self.inputs, self.primals, strict=True)]
 
     def push(self, tangents: Sequence[Any]) -> list[Any]:
@@ -60,10 +63,11 @@ class _Trace:
         self._joined(tangents)
         seeds = {x: _like(t, x, "tangent", self.recorded) for x, t in zip(self.inputs, tangents, strict=True)}
         with enable_grad():
-            found = graph.push(self.order, seeds, self.recorded)
+            found = passes.push(self.order, seeds, self.recorded)
         like = next((p for p in self.primals if isinstance(p, Node)), 0.0)
         return [
-            self.left(found.get(y), y, like) if isinstance(y, Node) else np.zeros_like(y)[()] for y in self.outputs
+            _scalar(self.left(found.get(y), y, like)) if isinstance(y, Node) else np.zeros_like(y)[()]
+            for y in self.outputs
         ]
 
     def _joined(self, directions: Sequence[Any]) -> None:
@@ -82,13 +86,19 @@ class _Trace:
                 return np.array(x)
             return float(x) if isinstance(x, np.generic) else x
         if isinstance(x, Node):
-            return x
+            return x if tracked or not _tracked(x) else stop_gradient(x)
         return Tensor(x) if shaped.is_array else Value(x)
 
     def values(self) -> Any:
         """Return the function's result, plain where the inputs were plain."""
         like = next((p for p in self.primals if isinstance(p, Node)), 0.0)
-        return self.rebuild_outputs([self.left(y, y, like) if isinstance(y, Node) else y for y in self.outputs])
+        left = [_scalar(self.left(y, y, like)) if isinstance(y, Node) else y for y in self.outputs]
+        return self.rebuild_outputs(left)
+
+
+def _scalar(y: Any) -> Any:
+    """Return a result as NumPy would: a number instead of an array without axes."""
+    return y[()] if isinstance(y, np.ndarray) else y
 
 
 def _tracked(x: Any) -> bool:

@@ -1,8 +1,8 @@
 """Value: the scalar face. One Python float, with operators that record and a backward pass of its own.
 
 A graph of Values has a node for every number, so this is the hot path of the package: the operators below make their
-node in line, and a graph of nothing but Values is pulled by `_pull_floats`, which keeps its state in the nodes' own
-slots. Everything else (Tensors in the graph, hooks, recorded gradients) goes through `graph.pull`.
+node in line, and a graph of nothing but Values is pulled by `floatpass`, which keeps its state in the nodes' own
+slots. Everything else (Tensors in the graph, recorded gradients) goes through `passes.pull`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import graph, modes, ops, snapshot
+from autograd_lite import graph, modes, ops, passes, snapshot
 from autograd_lite.errors import AutogradError
-from autograd_lite.face import Face
+from autograd_lite.face import NO_PARAMS, Face
+from autograd_lite.floatpass import pull_floats
 from autograd_lite.graph import Node
 from autograd_lite.ops.floats import evaluate
 from autograd_lite.ops.record import Op
 
 __all__ = ["Value"]
 
-_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _POWER = ops.add, ops.subtract, ops.multiply, ops.divide, ops.power
-_NEGATIVE, _RELU, _TANH = ops.negative, ops.relu, ops.tanh
+_ADD: Op = ops.add
+_SUBTRACT: Op = ops.subtract
+_MULTIPLY: Op = ops.multiply
+_NEGATIVE: Op = ops.negative
+_RELU: Op = ops.relu
+_TANH: Op = ops.tanh
 _mode = modes.current.get
 
 
@@ -62,15 +67,15 @@ class Value(Face):
     shape = ()
     ndim = 0
     size = 1
-    dtype = np.dtype(np.float64)
-    params: dict[str, Any] = {}
+    params = NO_PARAMS
 
     def __init__(self, data: float, label: str | None = None) -> None:
         if type(data) is not float:
             data = _number(data)
         self._data = data
         self._epoch = graph.clock
-        self.grad = self.label = self.op = self.a = self.b = None
+        self.label = label
+        self.grad = self.op = self.a = self.b = None
 
     @property
     def data(self) -> float:
@@ -99,6 +104,11 @@ class Value(Face):
     def edges(self) -> list[int]:  # type: ignore[override]
         """Which operands are tracked."""
         return graph.tracked(self.operands)
+
+    @property
+    def args(self) -> list[Any]:  # type: ignore[override]
+        """The operands' plain numbers and arrays."""
+        return [graph.data_of(x) for x in self.operands]
 
     @property
     def _prev(self) -> tuple[Any, ...]:
@@ -189,8 +199,8 @@ class Value(Face):
             When a leaf was written after it was used.
         """
         seed: Any = Value(gradient) if create_graph else _number(gradient)
-        if create_graph or _mode() is not None or not _pull_floats(self, seed):
-            graph.backward(self, seed, create_graph)
+        if create_graph or _mode() is not None or not pull_floats(self, seed):
+            passes.backward(self, seed, create_graph)
 
     def detach(self) -> Value:
         """Return a new leaf with the same number."""
@@ -205,6 +215,7 @@ class Value(Face):
         self.grad = None
 
     def __float__(self) -> float:
+        self._refuse_in_trace()
         return self._data  # type: ignore[no-any-return]
 
     def __int__(self) -> int:
@@ -221,7 +232,8 @@ class Value(Face):
 
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
-        return f"Value(data={self._data:.6g}, grad={'None' if self.grad is None else format(float(self.grad), '.6g')}{name})"
+        grad = "None" if self.grad is None else format(float(self.grad), ".6g")
+        return f"Value(data={self._data:.6g}, grad={grad}{name})"
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec)
@@ -235,8 +247,8 @@ class Value(Face):
     @classmethod
     def rebuilt(cls, op: Op, operands: tuple[Any, ...], params: dict[str, Any], data: float = 0.0) -> Value:
         """Return a node of any op; unpickling fills in its state."""
-        node = _made(op, data, *(operands if len(operands) == 2 else (operands[0] if len(operands) == 1 else operands, None)))
-        return node
+        a, b = operands if len(operands) == 2 else (operands[0] if len(operands) == 1 else operands, None)
+        return _made(op, data, a, b)
 
     @staticmethod
     def of(op: Op, operands: Sequence[Any], values: Sequence[Any]) -> Any:
@@ -251,7 +263,7 @@ class Value(Face):
 
     @staticmethod
     def slope(op: Op, i: int, y: float, args: Sequence[float]) -> float:
-        """Return the partial derivative of an elementwise op for operand ``i`` at these floats; inf and NaN included."""
+        """Return the partial derivative of an elementwise op by operand ``i`` at these floats; inf and NaN included."""
         rule = op.float_rules[i]
         if not callable(rule):
             return 0.0 if rule is None else rule
@@ -263,10 +275,10 @@ class Value(Face):
 
     @staticmethod
     def shares(node: Value, gradient: float, live: Any = None) -> list[tuple[Node, float]]:
-        """`graph.shares` for an elementwise op on floats."""
+        """`passes.shares` for an elementwise op on floats."""
         op: Any = node.op
         operands = node.operands
-        args = [x._data if isinstance(x, Node) else x for x in operands]
+        args = node.args
         strong_zero = gradient == 0.0 and op.singular
         return [
             (x, 0.0 if strong_zero else gradient * Value.slope(op, i, node._data, args))
@@ -315,98 +327,3 @@ def _made(op: Op, y: float, a: Any, b: Any) -> Value:
     if mode is not None and mode.watch is not None:
         mode.watch.made(node)
     return node
-
-
-def _pull_floats(root: Value, seed: float) -> bool:
-    """Fill the gradients of a graph of nothing but Values; False, with nothing to show, if it holds anything else.
-
-    ``grad`` itself marks the nodes that were reached (it holds ``unset`` until the first share arrives), so a node
-    costs no dictionary entry and no slot. The lock keeps two threads out of one graph.
-    """
-    unset = object()
-    stack: list[Any] = [root]
-    leaves: list[tuple[Value, Any]] = []
-    order: list[Value] = []
-    with graph.committing:
-        try:
-            if not _order_floats(stack, unset, leaves, order):
-                _restore(stack, leaves, order)
-                return False
-            root.grad = seed
-            clock = graph.clock
-            plain_add = _ADD if _ADD.float_rules == (1, 1) else None
-            slope_a, slope_b = _MULTIPLY.float_rules
-            for node in reversed(order):
-                gradient = node.grad
-                op = node.op
-                a = node.a
-                b = node.b
-                if gradient is unset:
-                    node.grad = None
-                elif op is plain_add and isinstance(b, Value) and isinstance(a, Value):
-                    a.grad = gradient if a.grad is unset else a.grad + gradient
-                    b.grad = gradient if b.grad is unset else b.grad + gradient
-                elif op is _MULTIPLY and node._epoch == clock and isinstance(b, Value) and isinstance(a, Value):
-                    x = a._data
-                    z = b._data
-                    y = node._data
-                    share = gradient * slope_a(y, x, z)  # type: ignore[operator,misc]
-                    a.grad = share if a.grad is unset else a.grad + share
-                    share = gradient * slope_b(y, x, z)  # type: ignore[operator,misc]
-                    b.grad = share if b.grad is unset else b.grad + share
-                elif b is None and isinstance(a, Value) and node._epoch == clock and not op.singular:  # type: ignore[union-attr]
-                    rule = op.float_rules[0]  # type: ignore[union-attr]
-                    share = gradient * (rule(node._data, a._data) if callable(rule) else rule)  # type: ignore[operator]
-                    a.grad = share if a.grad is unset else a.grad + share
-                else:
-                    if node._epoch != clock:
-                        graph.check_fresh(node)
-                    for o, share in Value.shares(node, gradient):
-                        o.grad = share if o.grad is unset else o.grad + share
-        except BaseException:
-            _restore(stack, leaves, order)
-            raise
-        for leaf, before in leaves:
-            if leaf.grad is unset:
-                leaf.grad = before
-            elif before is not None:
-                leaf.grad = before + leaf.grad
-    return True
-
-
-def _order_floats(stack: list[Any], unset: object, leaves: list[tuple[Value, Any]], order: list[Value]) -> bool:
-    """Mark and collect what the root depends on, operands first; False if there is more than Values and table ops."""
-    push, pop, emit = stack.append, stack.pop, order.append
-    while stack:
-        node = pop()
-        if node is None:
-            emit(pop())
-        elif node.grad is not unset:
-            op = node.op
-            if op is None:
-                leaves.append((node, node.grad))
-                node.grad = unset
-                continue
-            if not op.is_elementwise:
-                return False
-            node.grad = unset
-            push(node)
-            push(None)
-            b = node.b
-            if b is not None and isinstance(b, Value) and b.grad is not unset:
-                push(b)
-            a = node.a
-            if isinstance(a, Value):
-                if a.grad is not unset:
-                    push(a)
-            elif type(a) is tuple:
-                stack.extend(x for x in a if isinstance(x, Value))
-    return True
-
-
-def _restore(stack: list[Any], leaves: list[tuple[Value, Any]], order: list[Value]) -> None:
-    for node in (*order, *stack):
-        if node is not None and node.op is not None:
-            node.grad = None
-    for leaf, before in leaves:
-        leaf.grad = before

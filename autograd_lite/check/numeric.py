@@ -97,12 +97,15 @@ def ridders(path: Path, scale: float = 1.0, side: int = 0) -> Slope:
     with np.errstate(all="ignore"):
         middle = path(0.0)
         value, error, step = (np.full(middle.shape, x) for x in (np.nan, np.inf, np.inf))
+        constant = np.ones(middle.shape, bool)
         for start, enough in _starts(scale):
-            found = _extrapolated(path, middle, start, scale, side)
+            found = _extrapolated(path, middle, constant, start, scale, side)
             # Two answers that exclude each other: the finer step is right, the coarse one missed a detail.
             apart = np.abs(found[0] - value) > 4 * (found[1] + error)
             better = np.where(apart, found[2] < step, found[1] < error)
-            value, error, step = (np.where(better, new, old) for new, old in zip(found, (value, error, step), strict=True))
+            value, error, step = (
+                np.where(better, new, old) for new, old in zip(found, (value, error, step), strict=True)
+            )
             if np.all((error <= enough * np.abs(value) + 1e-14) | ~np.isfinite(middle)):
                 break
     return Slope(value, error, np.zeros(middle.shape, bool))
@@ -122,8 +125,14 @@ def _starts(scale: float) -> list[tuple[float, float]]:
     return [(2.0**exponent, enough) for exponent, enough in starts.items()]
 
 
-def _extrapolated(path: Path, middle: Array, h: float, scale: float, side: int) -> tuple[Array, Array, Array]:
-    """Return the best entry of one extrapolation table, output by output: its value, error bound and step."""
+def _extrapolated(
+    path: Path, middle: Array, constant: Array, h: float, scale: float, side: int
+) -> tuple[Array, Array, Array]:
+    """Return the best entry of one extrapolation table, output by output: its value, error bound and step.
+
+    In ``constant`` it keeps track of the outputs that no step has changed yet. They alone have no rounding error: where
+    only small steps change nothing, they may be too small.
+    """
 
     def at(t: float) -> Array:
         try:
@@ -133,10 +142,11 @@ def _extrapolated(path: Path, middle: Array, h: float, scale: float, side: int) 
 
     def quotient(h: float) -> tuple[Array, Array]:
         above, below = (at(side * h), middle) if side else (at(h), at(-h))
+        np.logical_and(constant, above == below, out=constant)
         moved = np.where(above == below, 0.0, above - below)
         slope = moved * side / h if side else moved / (2 * h)
         rounding = _EPS * (np.maximum(np.abs(above), np.abs(below)) + scale * np.abs(slope)) / h
-        return slope, np.where(moved == 0, 0.0, rounding)
+        return slope, np.where(constant, 0.0, rounding)
 
     known = np.isfinite(middle)
     ratio = 2.0 if side else 4.0

@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 __all__ = ["Entry", "Report"]
 
 
+_WORDS = {
+    "complex-step": "by complex step",
+    "ridders": "by extrapolation",
+    "kink": "at a kink",
+    "undefined": "undefined",
+}
+
+
 @dataclass(frozen=True)
 class Entry:
     """One comparison: a derivative by the rules beside the same derivative by numbers.
@@ -67,11 +75,14 @@ class Report:
     entries : list of Entry
         Every comparison made.
     problems : list of str
-        What is wrong beyond single numbers: an input changed, a gradient of the wrong shape.
+        What is wrong beyond single numbers: an input that was changed, a result that is another one each time.
+    single : bool
+        Whether a float32 took part, so that only its accuracy could be asked for.
     """
 
     entries: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    single: bool = False
 
     @property
     def ok(self) -> bool:
@@ -97,10 +108,14 @@ class Report:
         return self.ok
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{n} by {method}" for method, n in sorted(self.method_counts.items()))
+        counts = [f"{n} {_WORDS[method]}" for method, n in sorted(self.method_counts.items())]
         verdict = "gradients are right" if self.ok else "gradients are WRONG"
-        lines = [f"{verdict}: {len(self.entries)} comparisons ({counts or 'none'}), {len(self.failures)} failed"]
+        lines = [f"{verdict}: {len(self.entries)} comparisons ({', '.join(counts)}), {len(self.failures)} failed"]
+        if not self.entries:
+            lines = [f"{verdict}: nothing was compared"]
         lines += self.problems
+        if self.single:
+            lines.append("a float32 takes part: compared in single precision")
         if self.worst is not None:
             lines.append(f"worst: {self.worst}")
         return "\n".join(lines)

@@ -8,21 +8,32 @@ import numpy as np
 
 from autograd_lite.ops import (
     activation,
+    affine,
     bridge,
+    class_losses,
+    contract,
     conv,
+    diagonals,
     elementwise,
     floats,
-    fused,
     index,
+    joining,
+    layout,
     linalg,
+    losses,
+    norms,
     pool,
     reduce,
     scan,
     shape,
+    subscripts,
 )
 from autograd_lite.ops.record import TABLE, Case, Op, overridden, rules
 
-_MODULES = (elementwise, activation, reduce, scan, shape, index, linalg, conv, pool, fused, bridge)
+_MODULES = (
+    elementwise, activation, reduce, norms, scan, shape, joining, index, layout, diagonals,
+    subscripts, contract, linalg, affine, losses, class_losses, conv, pool, bridge,
+)  # fmt: skip
 PUBLIC: dict[str, Any] = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
 globals().update(PUBLIC)
 
@@ -34,7 +45,7 @@ def __getattr__(name: str) -> Any:
 # NumPy's functions that dispatch through __array_function__, and ours for each.
 _ALIASES = {
     "amax": "max", "amin": "min", "abs": "absolute", "permute_dims": "transpose", "concat": "concatenate",
-    "round": "rint", "clip": "clip", "row_stack": "vstack",
+    "clip": "clip", "row_stack": "vstack",
 }  # fmt: skip
 NUMPY_FUNCTIONS: dict[Any, Any] = {
     getattr(home, name): PUBLIC[_ALIASES.get(name, name)]

@@ -48,7 +48,9 @@ entry = structural(
     lambda flat, i: flat[i],
     _entry_vjp,
     None,
-    jvp=lambda tangents, y, flat, i: graph.faces.entry(tangents[0], i) if isinstance(tangents[0], Node) else tangents[0][i],
+    jvp=lambda tangents, y, flat, i: (
+        graph.faces.entry(tangents[0], i) if isinstance(tangents[0], Node) else tangents[0][i]
+    ),
     needs="nothing",
 )
 

@@ -6,63 +6,15 @@ three records, each the derivative of the other two, are closed under differenti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from autograd_lite import graph
+from autograd_lite.graph import operand
 from autograd_lite.ops.record import Case, Op, structural
+from autograd_lite.ops.window import Pair, Window, batched, pair, slide
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
-
-Pair = tuple[int, int]
-
-
-class Window(NamedTuple):
-    """How a kernel slides over an image, every number as (height, width).
-
-    Attributes
-    ----------
-    size, kernel, out : pair of int
-        The sizes of the image, of the kernel, and of the result.
-    stride, dilation : pair of int
-        Steps between positions of the kernel, and between its entries.
-    before, after : pair of int
-        Rows and columns of padding on either side.
-    """
-
-    size: Pair
-    kernel: Pair
-    out: Pair
-    stride: Pair = (1, 1)
-    dilation: Pair = (1, 1)
-    before: Pair = (0, 0)
-    after: Pair = (0, 0)
-
-    def padded(self, x: Any, fill: float = 0.0) -> Any:
-        """Return the image with its padding, or itself when it has none."""
-        if not any(self.before + self.after):
-            return x
-        height, width = (b + n + a for b, n, a in zip(self.before, self.size, self.after, strict=True))
-        big = np.full((*x.shape[:-2], height, width), fill, np.result_type(x.dtype, fill))
-        big[self.inside] = x
-        return big
-
-    @property
-    def inside(self) -> Any:
-        """Where in the padded image the image is."""
-        return (..., *(slice(b, b + n) for b, n in zip(self.before, self.size, strict=True)))
-
-    def entries(self) -> Iterator[tuple[int, int, Any]]:
-        """For each entry of the kernel: its row and column, and the part of the padded image that it meets."""
-        rows, columns = (
-            [slice(k * d, k * d + (n - 1) * s + 1, s) for k in range(size)]
-            for size, n, s, d in zip(self.kernel, self.out, self.stride, self.dilation, strict=True)
-        )
-        for i, row in enumerate(rows):
-            for j, column in enumerate(columns):
-                yield i, j, (..., row, column)
 
 
 def _columns(x: Any, window: Window, groups: int) -> Any:
@@ -161,42 +113,8 @@ _conv_weight: Op = structural(
 )
 
 
-def pair(what: str, value: Any, rank: int, least: int) -> Pair:
-    """Read an int, or one int an axis, as (height, width); with one axis the height is the neutral ``least``."""
-    numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
-    if len(numbers) != rank or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in numbers):
-        raise ValueError(f"{what} must be an int or {rank} ints, got {value!r}")
-    if min(numbers) < least:
-        raise ValueError(f"{what} must be at least {least}, got {value!r}")
-    height, width = numbers if rank == 2 else (least, numbers[0])
-    return int(height), int(width)
-
-
-def batched(name: str, x: Any, rank: int) -> tuple[Any, tuple[int, ...]]:
-    """Bring an input to the shape (N, C, height, width); return with it the axes that were added."""
-    x = x if isinstance(x, graph.Node) else graph.plain(x)
-    if np.ndim(x) not in (rank + 1, rank + 2):
-        axes = "N, C, length" if rank == 1 else "N, C, height, width"
-        raise ValueError(f"{name} takes an input of shape ({axes}), N optional, got {np.shape(x)}")
-    added = (*((0,) if np.ndim(x) == rank + 1 else ()), *((-2,) if rank == 1 else ()))
-    return (np.expand_dims(x, added) if added else x), added
-
-
-def slide(name: str, size: Pair, kernel: Pair, stride: Pair, dilation: Pair, before: Pair, after: Pair) -> Window:
-    """Make a window, computing the size of the result; refuse a kernel that is larger than the padded image."""
-    padded = tuple(b + n + a for b, n, a in zip(before, size, after, strict=True))
-    spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
-    if any(span > n for span, n in zip(spans, padded, strict=True)):
-        raise ValueError(
-            f"{name}: a kernel of size {kernel} with dilation {dilation} spans {spans}, "
-            f"more than the input of size {size} padded to {padded}"
-        )
-    height, width = ((n - span) // s + 1 for n, span, s in zip(padded, spans, stride, strict=True))
-    return Window(size, kernel, (height, width), stride, dilation, before, after)
-
-
 def _kernel(name: str, weight: Any, rank: int) -> Any:
-    weight = weight if isinstance(weight, graph.Node) else graph.plain(weight)
+    weight = operand(weight)
     if np.ndim(weight) != rank + 2 or 0 in np.shape(weight):
         raise ValueError(f"{name} takes a weight of {rank + 2} axes, none empty, got shape {np.shape(weight)}")
     return weight if rank == 2 else np.expand_dims(weight, -2)

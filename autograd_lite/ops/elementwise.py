@@ -21,7 +21,8 @@ __all__ = [
     "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "ceil", "clip",
     "cos", "cosh", "deg2rad", "divide", "exp", "exp2", "expm1", "floor", "fmod", "heaviside", "hypot", "log", "log1p",
     "log2", "log10", "maximum", "minimum", "multiply", "negative", "positive", "power", "rad2deg", "reciprocal",
-    "remainder", "rint", "sign", "sin", "sinc", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc", "where",
+    "remainder", "rint", "round", "sign", "sin", "sinc", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc",
+    "where",
 ]
 
 _LN2 = math.log(2.0)
@@ -285,6 +286,19 @@ _clip = elementwise(
     scalar=lambda x, lo, hi: float(min(max(x, lo), hi)), domain=(_wide, (-2.0, -0.5), (0.5, 2.0)),
     kinks="slope 1 in x, and 0 in the bounds, inside the closed interval [y, z]",
 )
+
+
+def round(a: Any, decimals: int = 0) -> Any:
+    """Round to a number of decimals, halves to even; the gradient is zero.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.round(ag.Tensor([1.25, 2.375]), 1)
+    Tensor([1.2, 2.4])
+    """
+    scale = 10.0**decimals
+    return rint(a) if decimals == 0 else divide(rint(multiply(a, scale)), scale)
 
 
 def clip(x: Any, min: Any = None, max: Any = None, *, a_min: Any = None, a_max: Any = None) -> Any:

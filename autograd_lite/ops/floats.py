@@ -44,7 +44,7 @@ def _where(condition: Any, x: float, y: float) -> float:
 
 
 def _sign(x: float) -> float:
-    return math.copysign(1.0, x) if x else 0.0 if x == x else x
+    return 1.0 if x > 0.0 else -1.0 if x < 0.0 else x  # 0 and NaN stay
 
 
 def _as_function(op: Op) -> Callable[..., float]:

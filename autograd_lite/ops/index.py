@@ -1,4 +1,4 @@
-"""Ops that pick and place entries: indexing of every kind, take, repeat, diagonals and padding."""
+"""Ops that pick and place entries: indexing of every kind, take, and copies with some entries replaced."""
 
 from __future__ import annotations
 
@@ -7,23 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.graph import data_of
+from autograd_lite.graph import Node, Patch, data_of
 from autograd_lite.ops.record import Case, Op, structural
-from autograd_lite.ops.shape import along, broadcast_to, line, moveaxis, operand, reshape, sum_to
+from autograd_lite.ops.shape import along, line, sum_to
 
-__all__ = [
-    "at_add",
-    "at_set",
-    "diag",
-    "diagonal",
-    "getitem",
-    "pad",
-    "repeat",
-    "scatter_add",
-    "take",
-    "take_along_axis",
-    "trace",
-]
+__all__ = ["at_add", "at_set", "getitem", "scatter_add", "take", "take_along_axis"]
 
 
 def _static(index: Any) -> Any:
@@ -72,12 +60,20 @@ _scatter_add = structural(
     linear=True,
     cases=tuple(Case(shapes=(np.empty((3, 4))[i].shape,), params={"shape": (3, 4), "index": i}) for i in _INDICES),
 )
+
+
+def _getitem_vjp(g: Any, y: Any, a: Any, index: Any) -> Any:
+    if isinstance(g, Node) or isinstance(y, Node):
+        return _scatter_add(g, shape=np.shape(a), index=index)
+    return Patch(index, g, _may_repeat(index))  # no dense zeros for each of many slices
+
+
 _getitem = structural(
     "getitem",
     "[]",
     "x[index]",
     lambda a, index: a[index],
-    lambda g, y, a, index: _scatter_add(g, shape=np.shape(a), index=index),
+    _getitem_vjp,
     linear=True,
     cases=(
         *(Case(shapes=((3, 4),), params={"index": i}) for i in _INDICES),
@@ -278,160 +274,3 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     index = list(np.ogrid[tuple(slice(n) for n in np.shape(a))])
     index[axis] = places
     return _getitem(a, index=tuple(index))
-
-
-def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Return the array with each entry (or slice, along an axis) repeated in its place.
-
-    Parameters
-    ----------
-    a : array_like
-        Any shape; flattened if no axis is given.
-    repeats : int or array_like of int
-        How many times: all alike, or one number for each.
-    axis : int, optional
-        The axis.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.repeat([1.0, 2.0], [1, 3])
-    array([1., 2., 2., 2.])
-    """
-    a, axis = line(a, axis)
-    shape = np.shape(a)
-    before, n, after = shape[:axis], shape[axis], shape[axis + 1 :]
-    if not isinstance(repeats, int):
-        return _getitem(a, index=along(axis, np.repeat(np.arange(n), data_of(repeats))))
-    apart = broadcast_to(reshape(a, (*before, n, 1, *after)), (*before, n, repeats, *after))
-    return reshape(apart, (*before, n * repeats, *after))
-
-
-def _diagonal_slice(m: int, n: int, offset: int) -> slice:
-    """Return where the diagonal of an m by n matrix lies in its flattened entries."""
-    start = offset if offset >= 0 else -offset * n
-    length = max(min(m, n - offset) if offset >= 0 else min(m + offset, n), 0)
-    return slice(start, start + length * (n + 1), n + 1) if length else slice(0, 0)
-
-
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Return the diagonals of the matrices of two axes, as the last axis of the result.
-
-    Parameters
-    ----------
-    a : array_like
-        Of two axes or more.
-    offset : int, optional
-        How far right of the main diagonal (left, if negative).
-    axis1, axis2 : int, optional
-        The row and the column axis of the matrices.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.diagonal([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], offset=1)
-    array([2., 6.])
-    """
-    moved = moveaxis(a, (axis1, axis2), (-2, -1))
-    *lead, m, n = np.shape(moved)
-    return _getitem(reshape(moved, (*lead, m * n)), index=(Ellipsis, _diagonal_slice(m, n, offset)))
-
-
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Return the sum along the diagonals; parameters as in `diagonal`.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> float(ag.trace([[1.0, 2.0], [3.0, 4.0]]))
-    5.0
-    """
-    return np.sum(diagonal(a, offset, axis1, axis2), axis=-1)
-
-
-def diag(v: Any, k: int = 0) -> Any:
-    """Return the k-th diagonal of a matrix, or the matrix that has a vector for its k-th diagonal.
-
-    Raises
-    ------
-    ValueError
-        For anything but one or two axes.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.diag([1.0, 2.0])
-    array([[1., 0.],
-           [0., 2.]])
-    """
-    v = operand(v)
-    if np.ndim(v) == 2:
-        return diagonal(v, k)
-    if np.ndim(v) != 1:
-        raise ValueError(f"diag takes a vector or a matrix, not an array of {np.ndim(v)} axes")
-    n = np.shape(v)[0] + abs(k)
-    return reshape(_scatter_add(v, shape=(n * n,), index=_diagonal_slice(n, n, k)), (n, n))
-
-
-Widths = tuple[tuple[int, int], ...]
-
-
-def _pad_vjp(g: Any, y: Any, a: Any, pad_width: Widths, mode: str) -> Any:
-    shape = np.shape(a)
-    if mode == "constant":
-        return g[tuple(slice(before, before + n) for (before, _), n in zip(pad_width, shape, strict=True))]
-    sources = (np.pad(np.arange(n), width, mode=mode) for width, n in zip(pad_width, shape, strict=True))  # type: ignore[call-overload]
-    return _scatter_add(g, shape=shape, index=np.ix_(*sources))
-
-
-_pad = structural(
-    "pad",
-    "pad",
-    "np.pad(x, pad_width, mode)",
-    lambda array, pad_width, mode: np.pad(array, pad_width or 0, mode=mode),
-    _pad_vjp,
-    linear=True,
-    cases=tuple(
-        Case(shapes=((3, 4),), params={"pad_width": ((1, 2), (0, 5)), "mode": mode})
-        for mode in ("constant", "edge", "reflect", "symmetric", "wrap")
-    ),
-)
-
-
-def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
-    """Return the array in a frame.
-
-    Parameters
-    ----------
-    array : array_like
-        Any shape.
-    pad_width : int, (before, after), or one such pair an axis
-        The width of the frame.
-    mode : {"constant", "edge", "reflect", "symmetric", "wrap"}, optional
-        What the frame holds: constants, the nearest entry, the mirror image without and with the edge itself, or
-        the entries counted on from the other side.
-    constant_values : number, (before, after), or one such pair an axis, optional
-        The constants; data, to which no gradient flows.
-
-    Raises
-    ------
-    ValueError
-        For an unknown mode, and for a width that fits no axis.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.pad([1.0, 2.0, 3.0], (0, 2), "reflect")
-    array([1., 2., 3., 2., 1.])
-    """
-    a = operand(array)
-    if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
-        raise ValueError(f"pad has no rule for mode {mode!r}, but for constant, edge, reflect, symmetric and wrap.")
-    if mode != "constant" and np.any(np.asarray(constant_values) != 0):
-        raise ValueError(f"constant_values has no meaning for mode {mode!r}")
-    widths = tuple((int(i), int(j)) for i, j in np.broadcast_to(pad_width, (np.ndim(a), 2)))
-    padded = _pad(a, pad_width=widths, mode=mode)
-    if np.all(np.asarray(constant_values) == 0):
-        return padded
-    hole = np.zeros(np.shape(a), dtype=np.result_type(data_of(a)))
-    return padded + np.pad(hole, widths or 0, constant_values=constant_values)

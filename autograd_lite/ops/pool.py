@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.graph import data_of
-from autograd_lite.ops.conv import Pair, Window, batched, pair, slide
 from autograd_lite.ops.record import Case, Op, structural
+from autograd_lite.ops.window import Pair, Window, batched, pair, slide
 
 __all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
 

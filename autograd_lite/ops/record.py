@@ -64,7 +64,7 @@ class Op:
         Linear: linear in each operand (so that the jvp is the forward itself and, with one operand, nothing is saved).
         Singular: a slope may be inf or NaN, so a zero upstream gradient must win over it (the strong zero).
     needs : str
-        Which values the rules read: "operands", "output", "both" or "nothing". What is read is protected against mutation.
+        Which values the rules read, and so what mutation would spoil: "operands", "output", "both" or "nothing".
     domain : tuple of (low, high)
         Elementwise only: for each operand the interval from which the tests draw.
     kinks : str
@@ -121,7 +121,7 @@ def _register(op: Op) -> Op:
 
 
 def elementwise(name: str, symbol: str, formula: str, forward: Callable[..., Any], *partials: Rule, **more: Any) -> Op:
-    """Make and register an elementwise record: one partial derivative an operand, each ``f(y, *operands)`` or a number."""
+    """Make and register an elementwise record: one partial an operand, each ``f(y, *operands)`` or a number."""
     if "needs" not in more:
         more["needs"] = "both" if any(callable(p) for p in partials) else "nothing"
     return _register(Op(name, symbol, formula, forward, partials, is_elementwise=True, **more))

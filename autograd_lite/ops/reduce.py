@@ -1,4 +1,4 @@
-"""Reductions over any axes: sum, mean, var, std, max, min, prod and norm; any, all and count_nonzero as plain data."""
+"""Reductions over any axes: sum, mean, var, std, max, min and prod; any, all and count_nonzero as plain data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from autograd_lite.graph import data_of
+from autograd_lite.graph import data_of, operand
 from autograd_lite.ops.record import Case, structural
-from autograd_lite.ops.shape import Axis, operand
+from autograd_lite.ops.shape import Axis
 
-__all__ = ["all", "any", "count_nonzero", "max", "mean", "min", "norm", "prod", "std", "sum", "var"]
+__all__ = ["all", "any", "count_nonzero", "max", "mean", "min", "prod", "std", "sum", "var"]
 
 # Without np.sum's own overhead, and without its type, which knows no keepdims that is a variable.
-_total: Any = np.add.reduce
+total: Any = np.add.reduce
 
 
 def kept(x: Any, a: Any, axis: Axis, keepdims: bool) -> Any:
@@ -46,21 +46,21 @@ def _count(a: Any, axis: Axis) -> int:
     return math.prod(shape[i] for i in axes)
 
 
-def _inverse(y: Any) -> Any:
+def inverse(y: Any) -> Any:
     """Return 1 / y, but 0 where y is 0, derivatives included: so std and norm have slope 0 at their kink."""
     return np.where(y == 0, 0, 1 / np.where(y == 0, 1, y))
 
 
-_EMPTY = Case(shapes=((0, 3),), params={"axis": 0, "keepdims": False})
+EMPTY = Case(shapes=((0, 3),), params={"axis": 0, "keepdims": False})
 
 _sum = structural(
     "sum",
     "Σ",
     "np.sum(x, axis=axis, keepdims=keepdims)",
-    lambda a, axis, keepdims: _total(a, axis=axis, keepdims=keepdims),
+    lambda a, axis, keepdims: total(a, axis=axis, keepdims=keepdims),
     lambda g, y, a, axis, keepdims: np.broadcast_to(kept(g, a, axis, keepdims), np.shape(a)),
     linear=True,
-    cases=reduction_cases(_EMPTY),
+    cases=reduction_cases(EMPTY),
 )
 
 
@@ -93,7 +93,7 @@ def sum(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 def _mean_forward(a: Any, axis: Axis, keepdims: bool) -> Any:
     if getattr(a, "dtype", None) == np.float16:
         return np.mean(a, axis=axis, keepdims=keepdims)  # adds up in float32, where the sum does not overflow
-    return _total(a, axis=axis, keepdims=keepdims) / _count(a, axis)
+    return total(a, axis=axis, keepdims=keepdims) / _count(a, axis)
 
 
 _mean = structural(
@@ -130,7 +130,7 @@ def _centred(a: Any, axis: Axis) -> Any:
 
 def _var_forward(a: Any, axis: Axis, keepdims: bool, ddof: float) -> Any:
     d = a - _mean_forward(a, axis, True)
-    return _total(d * d, axis=axis, keepdims=keepdims) / _freedom(a, axis, ddof)
+    return total(d * d, axis=axis, keepdims=keepdims) / _freedom(a, axis, ddof)
 
 
 def _var_vjp(g: Any, y: Any, a: Any, axis: Axis, keepdims: bool, ddof: float) -> Any:
@@ -142,11 +142,11 @@ def _var_jvp(tangents: Any, y: Any, a: Any, axis: Axis, keepdims: bool, ddof: fl
 
 
 def _std_vjp(g: Any, y: Any, a: Any, axis: Axis, keepdims: bool, ddof: float) -> Any:
-    return kept(g * _inverse(y) / _freedom(a, axis, ddof), a, axis, keepdims) * _centred(a, axis)
+    return kept(g * inverse(y) / _freedom(a, axis, ddof), a, axis, keepdims) * _centred(a, axis)
 
 
 def _std_jvp(tangents: Any, y: Any, a: Any, axis: Axis, keepdims: bool, ddof: float) -> Any:
-    return _var_jvp(tangents, y, a, axis, keepdims, ddof) * _inverse(y) / 2
+    return _var_jvp(tangents, y, a, axis, keepdims, ddof) * inverse(y) / 2
 
 
 _UNBIASED = Case(shapes=((3, 4),), params={"axis": 0, "keepdims": False, "ddof": 1})
@@ -208,7 +208,7 @@ def _tie_weights(y: Any, a: Any, axis: Axis, keepdims: bool) -> Any:
     """Return the weights, 1 in sum, with which the entries equal to the extreme share its gradient."""
     a, y = data_of(a), data_of(y)
     weights = np.equal(a, kept(y, a, axis, keepdims)).astype(np.result_type(a))
-    return weights / _total(weights, axis=axis, keepdims=True)
+    return weights / total(weights, axis=axis, keepdims=True)
 
 
 def _extreme_vjp(g: Any, y: Any, a: Any, axis: Axis, keepdims: bool) -> Any:
@@ -308,7 +308,7 @@ _prod = structural(
     lambda g, y, a, axis, keepdims: kept(g, a, axis, keepdims) * _others(a, axis),
     jvp=lambda t, y, a, axis, keepdims: np.sum(t[0] * _others(a, axis), axis=axis, keepdims=keepdims),
     needs="operands",
-    cases=reduction_cases(_EMPTY, Case(shapes=((4, 4),), params={"axis": 1, "keepdims": False}, make=_with_zeros)),
+    cases=reduction_cases(EMPTY, Case(shapes=((4, 4),), params={"axis": 1, "keepdims": False}, make=_with_zeros)),
 )
 
 
@@ -324,104 +324,6 @@ def prod(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     array([6., 0., 0.])
     """
     return _prod(a, axis=axis, keepdims=keepdims)
-
-
-def _norm_jvp(tangents: Any, y: Any, a: Any, axis: Axis, keepdims: bool) -> Any:
-    return np.sum(tangents[0] * a, axis=axis, keepdims=keepdims) * _inverse(y)
-
-
-_norm = structural(
-    "norm",
-    "‖·‖",
-    "np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))",
-    lambda a, axis, keepdims: np.sqrt(_total(a * a, axis=axis, keepdims=keepdims)),
-    lambda g, y, a, axis, keepdims: kept(g * _inverse(y), a, axis, keepdims) * a,
-    jvp=_norm_jvp,
-    kinks="the entries all 0: 0",
-    cases=reduction_cases(_EMPTY),
-)
-
-
-def _p_norm_forward(a: Any, axis: Axis, keepdims: bool, ord: float) -> Any:
-    size = np.where(a < 0, -a, a) if np.iscomplexobj(a) else np.abs(a)  # complex: continued from the real axis
-    return _total(size**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
-
-
-def _p_norm_slope(y: Any, a: Any, axis: Axis, keepdims: bool, ord: float) -> Any:
-    y = kept(y, a, axis, keepdims)
-    ratio = np.where(a == 0, 1, np.abs(a)) / np.where(y == 0, 1, y)
-    return np.where(y == 0, 0, np.sign(a) * ratio ** (ord - 1))
-
-
-def _p_norm_jvp(tangents: Any, y: Any, a: Any, axis: Axis, keepdims: bool, ord: float) -> Any:
-    return np.sum(tangents[0] * _p_norm_slope(y, a, axis, keepdims, ord), axis=axis, keepdims=keepdims)
-
-
-_p_norm = structural(
-    "p_norm",
-    "‖·‖ₚ",
-    "np.sum(np.abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1 / ord)",
-    _p_norm_forward,
-    lambda g, y, a, axis, keepdims, ord: kept(g, a, axis, keepdims) * _p_norm_slope(y, a, axis, keepdims, ord),
-    jvp=_p_norm_jvp,
-    kinks="an entry that is 0: 0 for it",
-    cases=reduction_cases(Case(shapes=((2, 3),), params={"axis": 1, "keepdims": True, "ord": 1.5}), ord=3.0),
-)
-
-
-def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return a norm of vectors or matrices, as `numpy.linalg.norm` does.
-
-    Parameters
-    ----------
-    x : array_like
-        Of any shape if ``axis`` and ``ord`` are None, else one or two axes are reduced.
-    ord : number, inf, -inf or "fro", optional
-        Of vectors: 2 by default; p stands for ``sum(abs(x) ** p) ** (1 / p)``, 0 counts the nonzero entries (plain
-        data), inf and -inf take the largest and the smallest magnitude. Of matrices: "fro" (Frobenius) by default,
-        1 and -1 (column sums), inf and -inf (row sums).
-    axis : int or pair of int, optional
-        The axis of the vectors, or the axes of the matrices.
-    keepdims : bool, optional
-        Whether reduced axes stay, with length one.
-
-    Raises
-    ------
-    ValueError
-        For more than two axes, and for an order without a derivative rule (those that need singular values).
-
-    Notes
-    -----
-    At the zero vector the gradient is 0; for p-norms it is 0 for every entry that is 0.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> x = ag.Tensor([3.0, 4.0], requires_grad=True)
-    >>> ag.norm(x).backward()
-    >>> x.grad
-    array([0.6, 0.8])
-    """
-    x = operand(x)
-    if axis is None and ord is None:
-        return _norm(x, axis=None, keepdims=keepdims)
-    axes = tuple(range(np.ndim(x))) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    if len(axes) not in (1, 2):
-        raise ValueError(f"a norm of order {ord!r} reduces one axis or two, not {len(axes)}; give axis=.")
-    if ord is None or (ord == 2 and len(axes) == 1) or (ord in ("fro", "f") and len(axes) == 2):
-        return _norm(x, axis=axes, keepdims=keepdims)
-    if isinstance(ord, str) or (len(axes) == 2 and abs(ord) not in (1, np.inf)):
-        raise ValueError(f"a norm of order {ord!r} over {len(axes)} axes is unknown, or has no derivative rule.")
-    if ord == 0:
-        return np.sum(data_of(x) != 0, axis=axes, keepdims=keepdims, dtype=np.result_type(data_of(x), np.float16))
-    if len(axes) == 2:
-        sums = sum(np.abs(x), axis=axes[0] if abs(ord) == 1 else axes[1], keepdims=True)
-        return (max if ord > 0 else min)(sums, axis=axes, keepdims=keepdims)
-    if ord == 1:
-        return sum(np.abs(x), axis=axes, keepdims=keepdims)
-    if abs(ord) == np.inf:
-        return (max if ord > 0 else min)(np.abs(x), axis=axes, keepdims=keepdims)
-    return _p_norm(x, axis=axes, keepdims=keepdims, ord=float(ord))
 
 
 def any(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:

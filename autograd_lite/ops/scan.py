@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.graph import data_of
+from autograd_lite.graph import data_of, operand
 from autograd_lite.ops.record import Case, structural
 from autograd_lite.ops.reduce import kept, led_by_one, reduction_cases
-from autograd_lite.ops.shape import Axis, line, operand, ravel
+from autograd_lite.ops.shape import Axis, line, ravel
 
 __all__ = ["argmax", "argmin", "argsort", "cumprod", "cumsum", "log_softmax", "logsumexp", "softmax", "sort"]
 

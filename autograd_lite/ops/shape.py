@@ -1,4 +1,4 @@
-"""Ops that rearrange an array or join several: every entry of the result is an entry of an operand."""
+"""Ops that give an array another shape: every entry of the result is an entry of the operand."""
 
 from __future__ import annotations
 
@@ -8,52 +8,33 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from autograd_lite.graph import Node, data_of, plain
+from autograd_lite.graph import Node, data_of, operand
 from autograd_lite.ops.bridge import astype
 from autograd_lite.ops.record import Case, structural
 
 __all__ = [
-    "array_split",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
     "broadcast_arrays",
     "broadcast_to",
-    "column_stack",
-    "concatenate",
-    "dstack",
     "expand_dims",
-    "flip",
     "full_like",
-    "hstack",
     "meshgrid",
     "moveaxis",
     "ones_like",
     "ravel",
     "reshape",
-    "roll",
-    "split",
     "squeeze",
-    "stack",
     "swapaxes",
-    "tile",
     "transpose",
-    "tril",
-    "triu",
-    "unstack",
-    "vstack",
     "zeros_like",
 ]
 
 Axis = int | tuple[int, ...] | None
 
 
-def operand(x: Any) -> Any:
-    """Return array_like data as what has a shape: a node, a number or an array; lists of nodes are stacked."""
-    return x if isinstance(x, Node) else plain(x)
-
-
-def _pure(x: int | Sequence[int]) -> int | tuple[int, ...]:
+def pure(x: int | Sequence[int]) -> int | tuple[int, ...]:
     """Return a number as an int, and several as a tuple that nobody else can change."""
     return int(x) if isinstance(x, (int, np.integer)) else tuple(x)
 
@@ -79,7 +60,8 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     return np.reshape(np.sum(g, axis=axes) if axes else g, shape)
 
 
-def _cases(shape: tuple[int, ...], *params: dict[str, Any]) -> tuple[Case, ...]:
+def calls(shape: tuple[int, ...], *params: dict[str, Any]) -> tuple[Case, ...]:
+    """Return test cases of one shape, one for each set of parameters."""
     return tuple(Case(shapes=(shape,), params=p) for p in params)
 
 
@@ -95,9 +77,9 @@ _reshape = structural(
     _reshape_vjp,
     linear=True,
     cases=(
-        *_cases((2, 6), {"shape": (3, 4)}, {"shape": (2, -1, 2)}, {"shape": -1}),
-        *_cases((), {"shape": (1, 1)}),
-        *_cases((0, 3), {"shape": (3, 0)}),
+        *calls((2, 6), {"shape": (3, 4)}, {"shape": (2, -1, 2)}, {"shape": -1}),
+        *calls((), {"shape": (1, 1)}),
+        *calls((0, 3), {"shape": (3, 0)}),
     ),
 )
 _expand_dims = structural(
@@ -107,7 +89,7 @@ _expand_dims = structural(
     lambda a, axis: np.expand_dims(a, axis),
     _reshape_vjp,
     linear=True,
-    cases=(*_cases((2, 3), {"axis": 0}, {"axis": -1}, {"axis": (1, 3)}), *_cases((), {"axis": 0})),
+    cases=(*calls((2, 3), {"axis": 0}, {"axis": -1}, {"axis": (1, 3)}), *calls((), {"axis": 0})),
 )
 _squeeze = structural(
     "squeeze",
@@ -116,7 +98,7 @@ _squeeze = structural(
     lambda a, axis: np.squeeze(a, axis),
     _reshape_vjp,
     linear=True,
-    cases=(*_cases((1, 3, 1), {"axis": None}, {"axis": 0}, {"axis": (-1, 0)}), *_cases((1,), {"axis": None})),
+    cases=(*calls((1, 3, 1), {"axis": None}, {"axis": 0}, {"axis": (-1, 0)}), *calls((1,), {"axis": None})),
 )
 
 
@@ -135,7 +117,7 @@ def reshape(a: Any, shape: int | Sequence[int]) -> Any:
     array([[1., 2.],
            [3., 4.]])
     """
-    return _reshape(a, shape=_pure(shape))
+    return _reshape(a, shape=pure(shape))
 
 
 def ravel(a: Any) -> Any:
@@ -212,7 +194,7 @@ _transpose = structural(
     lambda a, axes: np.transpose(a, axes),
     _transpose_vjp,
     linear=True,
-    cases=(*_cases((2, 3, 4), {"axes": None}, {"axes": (1, 2, 0)}, {"axes": (-1, 0, 1)}), *_cases((), {"axes": None})),
+    cases=(*calls((2, 3, 4), {"axes": None}, {"axes": (1, 2, 0)}, {"axes": (-1, 0, 1)}), *calls((), {"axes": None})),
 )
 _swapaxes = structural(
     "swapaxes",
@@ -221,7 +203,7 @@ _swapaxes = structural(
     lambda a, axis1, axis2: np.swapaxes(a, axis1, axis2),
     lambda g, y, a, axis1, axis2: np.swapaxes(g, axis1, axis2),
     linear=True,
-    cases=_cases((2, 3, 4), {"axis1": 0, "axis2": 2}, {"axis1": -1, "axis2": -2}, {"axis1": 1, "axis2": 1}),
+    cases=calls((2, 3, 4), {"axis1": 0, "axis2": 2}, {"axis1": -1, "axis2": -2}, {"axis1": 1, "axis2": 1}),
 )
 _moveaxis = structural(
     "moveaxis",
@@ -230,7 +212,7 @@ _moveaxis = structural(
     lambda a, source, destination: np.moveaxis(a, source, destination),
     lambda g, y, a, source, destination: np.moveaxis(g, destination, source),
     linear=True,
-    cases=_cases((2, 3, 4), {"source": 0, "destination": -1}, {"source": (0, 1), "destination": (-1, 0)}),
+    cases=calls((2, 3, 4), {"source": 0, "destination": -1}, {"source": (0, 1), "destination": (-1, 0)}),
 )
 
 
@@ -253,7 +235,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """Return the array with the source axes at the destination places, and the others in their order."""
-    return _moveaxis(a, source=_pure(source), destination=_pure(destination))
+    return _moveaxis(a, source=pure(source), destination=pure(destination))
 
 
 _broadcast_to = structural(
@@ -264,8 +246,8 @@ _broadcast_to = structural(
     lambda g, y, a, shape: sum_to(g, np.shape(a)),
     linear=True,
     cases=(
-        *_cases((3, 1), {"shape": (3, 4)}, {"shape": (2, 3, 2)}, {"shape": (3, 1)}, {"shape": (3, 0)}),
-        *_cases((), {"shape": (2, 2)}),
+        *calls((3, 1), {"shape": (3, 4)}, {"shape": (2, 3, 2)}, {"shape": (3, 1)}, {"shape": (3, 0)}),
+        *calls((), {"shape": (2, 2)}),
     ),
 )
 
@@ -285,7 +267,7 @@ def broadcast_to(array: Any, shape: int | Sequence[int]) -> Any:
     array([[1., 2.],
            [1., 2.]])
     """
-    return _broadcast_to(array, shape=_pure(shape))
+    return _broadcast_to(array, shape=pure(shape))
 
 
 def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
@@ -320,258 +302,6 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
         axes[:2] = 1, 0
     lines = tuple(reshape(x, [-1 if i == axis else 1 for i in axes]) for x, axis in zip(xi, sorted(axes), strict=True))
     return lines if sparse else broadcast_arrays(*lines)
-
-
-def tile(A: Any, reps: int | Sequence[int]) -> Any:  # noqa: N803
-    """Return the array repeated as a whole, this many times along each axis.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.tile([1.0, 2.0], 2)
-    array([1., 2., 1., 2.])
-    """
-    a = operand(A)
-    times = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
-    ndim = np.ndim(a)
-    times = (1,) * (ndim - len(times)) + times
-    shape = (1,) * (len(times) - ndim) + np.shape(a)
-    apart = broadcast_to(
-        reshape(a, [k for n in shape for k in (1, n)]), [k for pair in zip(times, shape, strict=True) for k in pair]
-    )
-    return reshape(apart, [r * n for r, n in zip(times, shape, strict=True)])
-
-
-_flip = structural(
-    "flip",
-    "flip",
-    "np.flip(x, axis)",
-    lambda a, axis: np.flip(a, axis),
-    lambda g, y, a, axis: np.flip(g, axis),
-    linear=True,
-    cases=_cases((2, 3), {"axis": None}, {"axis": 0}, {"axis": -1}, {"axis": (0, 1)}),
-)
-
-
-def _roll_vjp(g: Any, y: Any, a: Any, shift: Any, axis: Axis) -> Any:
-    return np.roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis)
-
-
-_roll = structural(
-    "roll",
-    "roll",
-    "np.roll(x, shift, axis)",
-    lambda a, shift, axis: np.roll(a, shift, axis),
-    _roll_vjp,
-    linear=True,
-    cases=_cases((2, 5), {"shift": 3, "axis": None}, {"shift": -2, "axis": 1}, {"shift": (1, 7), "axis": (0, -1)}),
-)
-_tril = structural(
-    "tril",
-    "tril",
-    "np.tril(x, k)",
-    lambda m, k: np.tril(m, k),
-    lambda g, y, m, k: sum_to(np.tril(g, k), np.shape(m)),
-    linear=True,
-    cases=(*_cases((3, 4), {"k": 0}, {"k": -1}), *_cases((2, 3, 3), {"k": 1}), *_cases((3,), {"k": 0})),
-)
-_triu = structural(
-    "triu",
-    "triu",
-    "np.triu(x, k)",
-    lambda m, k: np.triu(m, k),
-    lambda g, y, m, k: sum_to(np.triu(g, k), np.shape(m)),
-    linear=True,
-    cases=(*_cases((3, 4), {"k": 0}, {"k": -1}), *_cases((2, 3, 3), {"k": 1}), *_cases((3,), {"k": 0})),
-)
-
-
-def flip(m: Any, axis: Axis = None) -> Any:
-    """Return the array with the entries along one, several or all axes in reverse order."""
-    return _flip(m, axis=axis)
-
-
-def roll(a: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Any:
-    """Return the array with its entries moved on along an axis; what leaves at the end comes back at the front.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.roll([1.0, 2.0, 3.0], 1)
-    array([3., 1., 2.])
-    """
-    return _roll(a, shift=_pure(shift), axis=None if axis is None else _pure(axis))
-
-
-def tril(m: Any, k: int = 0) -> Any:
-    """Return the matrices (of the last two axes) with zeros above their k-th diagonal.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.tril([[1.0, 2.0], [3.0, 4.0]])
-    array([[1., 0.],
-           [3., 4.]])
-    """
-    return _tril(m, k=k)
-
-
-def triu(m: Any, k: int = 0) -> Any:
-    """Return the matrices (of the last two axes) with zeros below their k-th diagonal."""
-    return _triu(m, k=k)
-
-
-def _concatenate_vjp(g: Any, y: Any, *arrays: Any, axis: int) -> list[Any]:
-    axis %= np.ndim(g)
-    ends = np.cumsum([np.shape(a)[axis] for a in arrays]).tolist()
-    return [g[along(axis, slice(i, j))] for i, j in zip([0, *ends], ends, strict=False)]
-
-
-_concatenate = structural(
-    "concatenate",
-    "concat",
-    "np.concatenate([x, ...], axis)",
-    lambda *arrays, axis: np.concatenate(arrays, axis),
-    _concatenate_vjp,
-    variadic=True,
-    linear=True,
-    cases=(
-        Case(shapes=((2, 3), (1, 3), (3, 3)), params={"axis": 0}),
-        Case(shapes=((2, 1, 3), (2, 2, 3)), params={"axis": -2}),
-        Case(shapes=((3,), (0,)), params={"axis": 0}),
-        Case(shapes=((2,),), params={"axis": -1}),
-    ),
-)
-_stack = structural(
-    "stack",
-    "stack",
-    "np.stack([x, ...], axis)",
-    lambda *arrays, axis: np.stack(arrays, axis),
-    lambda g, y, *arrays, axis: list(np.moveaxis(g, axis, 0)),
-    variadic=True,
-    linear=True,
-    cases=(
-        Case(shapes=((2, 3), (2, 3)), params={"axis": 0}),
-        Case(shapes=((2, 3), (2, 3), (2, 3)), params={"axis": -1}),
-        Case(shapes=((), ()), params={"axis": 0}),
-        Case(shapes=((0,), (0,)), params={"axis": 1}),
-    ),
-)
-
-
-def concatenate(arrays: Any, axis: int | None = 0) -> Any:
-    """Join arrays along an axis that they have; all of them flattened for ``axis=None``.
-
-    Parameters
-    ----------
-    arrays : sequence of array_like
-        Equal in shape but for the axis to join along.
-    axis : int or None, optional
-        The axis.
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not fit, and for no arrays.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.concatenate([[1.0, 2.0], [3.0]])
-    array([1., 2., 3.])
-    """
-    if axis is None:
-        return _concatenate(*map(ravel, arrays), axis=0)
-    return _concatenate(*arrays, axis=axis)
-
-
-def stack(arrays: Any, axis: int = 0) -> Any:
-    """Join arrays of one shape along a new axis.
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ, and for no arrays.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.stack([[1.0, 2.0], [3.0, 4.0]], axis=1)
-    array([[1., 3.],
-           [2., 4.]])
-    """
-    return _stack(*arrays, axis=axis)
-
-
-def hstack(tup: Any) -> Any:
-    """Join arrays along the second axis; 1-D arrays, and numbers, along the first."""
-    arrays = [atleast_1d(a) for a in tup]
-    return concatenate(arrays, axis=0 if arrays and np.ndim(arrays[0]) == 1 else 1)
-
-
-def vstack(tup: Any) -> Any:
-    """Join arrays along the first axis; 1-D arrays, and numbers, as rows."""
-    return concatenate([atleast_2d(a) for a in tup], axis=0)
-
-
-def dstack(tup: Any) -> Any:
-    """Join arrays along the third axis."""
-    return concatenate([atleast_3d(a) for a in tup], axis=2)
-
-
-def column_stack(tup: Any) -> Any:
-    """Join arrays along the second axis; 1-D arrays, and numbers, as columns."""
-    arrays = [operand(a) for a in tup]
-    return concatenate([reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in arrays], axis=1)
-
-
-def unstack(x: Any, *, axis: int = 0) -> tuple[Any, ...]:
-    """Return the slices along an axis, which they lose: the inverse of `stack`."""
-    return tuple(moveaxis(x, axis, 0))
-
-
-def array_split(ary: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
-    """Return consecutive parts along an axis, as `split` does, but of unequal lengths where it must be.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> [len(part) for part in ag.array_split([1.0, 2.0, 3.0, 4.0, 5.0], 3)]
-    [2, 2, 1]
-    """
-    a = operand(ary)
-    n = np.shape(a)[axis]
-    if isinstance(indices_or_sections, (int, np.integer)):
-        if indices_or_sections < 1:
-            raise ValueError(f"the number of sections must be at least 1, got {indices_or_sections}")
-        size, longer = divmod(n, indices_or_sections)
-        cuts = [i * size + (i if i < longer else longer) for i in range(1, indices_or_sections)]
-    else:
-        cuts = [int(i) for i in indices_or_sections]
-    return [a[along(axis % np.ndim(a), slice(i, j))] for i, j in zip([0, *cuts], [*cuts, n], strict=True)]
-
-
-def split(ary: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
-    """Return consecutive parts along an axis: so many of equal length, or cut before these indices.
-
-    Raises
-    ------
-    ValueError
-        When the axis cannot be divided into parts of equal length.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.split([1.0, 2.0, 3.0, 4.0], [1, 3])
-    [array([1.]), array([2., 3.]), array([4.])]
-    """
-    ary = operand(ary)
-    n = np.shape(ary)[axis]
-    if isinstance(indices_or_sections, (int, np.integer)) and indices_or_sections > 0 and n % indices_or_sections:
-        raise ValueError(
-            f"an axis of length {n} does not divide into {indices_or_sections} equal parts; array_split takes any."
-        )
-    return array_split(ary, indices_or_sections, axis)
 
 
 def full_like(a: Any, fill_value: Any) -> Any:

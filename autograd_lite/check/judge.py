@@ -1,0 +1,116 @@
+"""The verdict on one derivative: the rules against the numbers, at kinks between the slopes of either side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.check.numeric import Array, Slope, ridders, slope
+from autograd_lite.check.problem import Problem
+from autograd_lite.check.report import Entry
+
+__all__ = ["Judge"]
+
+_POINTS = 8
+_WIDENING = 4.0
+
+
+class Judge:
+    """Compares one directional derivative."""
+
+    def __init__(self, problem: Problem, weights: Array, order: int, rtol: float, atol: float) -> None:
+        self.problem, self.weights, self.order, self.rtol, self.atol = problem, weights, order, rtol, atol
+
+    def __call__(
+        self, name: str, index: tuple[int, ...] | None, along: list[Any], gradient: Any, kinked: bool = False
+    ) -> Entry:
+        gradients = gradient if kinked else [gradient if d is not None else None for d in along]
+        analytic, rounding = _dot(gradients, along)
+        path = self.problem.path(along)
+        scale = _scale(self.problem.primals, along)
+        found = slope(path, scale)
+        numeric, error = found.dot(self.weights)
+        method = "complex-step" if np.all(found.exact | (self.weights == 0) | (found.error == 0)) else "ridders"
+        lowest = highest = numeric
+        vague = not error <= 1e-3 * abs(numeric) + 1e-6
+        if kinked or vague or not self._ratio(analytic, numeric, error + rounding) <= 1:
+            sides = ridders(path, scale, 1), ridders(path, scale, -1)
+            if _trusted(sides, self.weights):
+                nearby = self._nearby(along, scale) if kinked else []
+                low, high, kink_error = _between(sides, nearby, self.weights)
+                if kinked or high - low > 8 * kink_error + 1e-7 * max(abs(low), abs(high)):
+                    method, lowest, highest, error = "kink", low, high, kink_error
+            elif vague:
+                method = "undefined"
+        nearest = min(max(analytic, lowest), highest) if method == "kink" else numeric
+        ratio = 0.0 if method == "undefined" else self._ratio(analytic, nearest, error + rounding)
+        return Entry(name, index, analytic, nearest, error, method, self.order, ratio)
+
+    def _nearby(self, along: list[Any], scale: float) -> list[Array]:
+        """Return rough slopes along a direction at points around, each on some side of every kink."""
+        rng = np.random.default_rng(0)
+        far, near = 1e-6 * max(scale, 1e-6), 1e-8 * max(scale, 1e-6)
+        slopes = []
+        for k in range(_POINTS):
+            offsets = [(1 - 2 * k) * np.ones(np.shape(x)) if k < 2 else rng.uniform(-1, 1, np.shape(x)) for x in along]
+            starts = [far * o for o in offsets]
+            ends = [s + near * d for s, d in zip(starts, along, strict=True)]
+            with np.errstate(all="ignore"):
+                slopes.append((self.problem.path(ends)(1.0) - self.problem.path(starts)(1.0)) / near)
+        return slopes
+
+    def _ratio(self, analytic: float, numeric: float, error: float) -> float:
+        if not (math.isfinite(analytic) and math.isfinite(numeric)):
+            return 0.0 if analytic == numeric else math.inf
+        if error == math.inf:
+            return math.inf
+        allowed = self.atol + self.rtol * max(abs(analytic), abs(numeric)) + 4 * error
+        return abs(analytic - numeric) / allowed if allowed else (math.inf if analytic != numeric else 0.0)
+
+
+def _dot(gradients: Sequence[Any], along: Sequence[Any]) -> tuple[float, float]:
+    """Return the derivative along a direction that gradients give, and a bound on its rounding error."""
+    terms = [
+        np.asarray(g, dtype=np.float64)[d != 0] * d[d != 0]
+        for g, d in zip(gradients, along, strict=True)
+        if d is not None
+    ]
+    total = float(sum(np.sum(t) for t in terms))
+    size = sum(t.size for t in terms)
+    return total, float(np.finfo(np.float64).eps * sum(np.sum(np.abs(t)) for t in terms)) if size > 1 else 0.0
+
+
+def _scale(primals: Sequence[Any], along: Sequence[Any]) -> float:
+    moved = [
+        np.abs(np.asarray(x, dtype=np.float64)[d != 0]) for x, d in zip(primals, along, strict=True) if d is not None
+    ]
+    sizes = np.concatenate(moved) if moved else np.zeros(0)
+    return float(np.median(sizes)) if sizes.size else 1.0
+
+
+def _trusted(sides: tuple[Slope, Slope], weights: Array) -> bool:
+    """Return whether both one-sided slopes exist and are known well enough to judge by."""
+    used = weights != 0
+    return all(bool(np.all(side.error[used] <= 1e-4 * np.abs(side.value[used]) + 1e-6)) for side in sides)
+
+
+def _between(sides: tuple[Slope, Slope], nearby: list[Array], weights: Array) -> tuple[float, float, float]:
+    """Return the lowest and highest derivative that a choice between the slopes around a kink gives, output by output.
+
+    Several kinks may meet in one output, and a few points nearby do not show all combinations of their sides: where
+    the slopes nearby differ, the interval is widened.
+    """
+    used = weights != 0
+    slopes = weights[used] * np.array([side.value[used] for side in sides])
+    around = weights[used] * np.array([*(side.value[used] for side in sides), *(d[used] for d in nearby)])
+    error = float(np.sum(np.abs(weights[used]) * sum(side.error[used] for side in sides)))
+    spread = np.ptp(around, axis=0)
+    spread = (
+        np.where(spread > 1e-4 * np.max(np.abs(around), axis=0, initial=1e-4), _WIDENING * spread, 0.0)
+        if nearby
+        else 0.0
+    )
+    return float(np.sum(np.min(slopes, axis=0) - spread)), float(np.sum(np.max(slopes, axis=0) + spread)), error

@@ -1,0 +1,137 @@
+"""What a check looks at: a function and a point, as a map from flat lists of arrays to one flat array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.check.numeric import Array
+from autograd_lite.errors import GradientError
+from autograd_lite.graph import Node, data_of
+from autograd_lite.modes import no_grad
+from autograd_lite.tensor import Tensor
+from autograd_lite.transforms import vjp
+from autograd_lite.trees import flatten
+from autograd_lite.value import Value
+
+__all__ = ["Problem"]
+
+
+class Problem:
+    """A function and a point, seen as a map from flat lists of numbers and arrays to one flat array.
+
+    Attributes
+    ----------
+    primals : list of float or ndarray
+        The inputs that can be differentiated.
+    names : list of str
+        What to call them.
+    """
+
+    def __init__(self, f: Callable[..., Any], inputs: Sequence[Any], names: list[str] | None = None) -> None:
+        leaves, self._rebuild = flatten(tuple(inputs))
+        self._f = f
+        self._leaves = leaves
+        self._places = [i for i, x in enumerate(leaves) if _is_real(x)]
+        if not self._places:
+            raise GradientError("gradcheck: none of the inputs is a floating-point number or array")
+        self.primals = [_primal(leaves[i]) for i in self._places]
+        if names is None:
+            names = [name for i, x in enumerate(inputs) for name in _names(x, str(i))]
+        self.names = [names[i] for i in self._places]
+
+    def __call__(self, *differentiable: Any) -> list[Any]:
+        """Run the function with these in the places of the primals; return its outputs in a flat list."""
+        leaves = list(self._leaves)
+        for i, x in zip(self._places, differentiable, strict=True):
+            leaves[i] = x
+        outputs = flatten(self._f(*self._rebuild(leaves)))[0]
+        return [y for y in outputs if np.asarray(data_of(y)).dtype.kind in "fc"]
+
+    def _outputs(self) -> list[Any]:
+        return [data_of(y) for y in self(*map(_node, self.primals))]
+
+    @property
+    def single(self) -> bool:
+        """Whether a float32 (or shorter) takes part."""
+        return any(np.asarray(x).dtype.itemsize < 8 for x in (*self.primals, *self._outputs()))
+
+    def misbehaviour(self) -> list[str]:
+        """Run the function twice; tell what of it no gradient can be checked with."""
+        problems = []
+        nodes = [_node(x) for x in self.primals]
+        first = [np.array(data_of(y)) for y in self(*nodes)]
+        for name, node, x in zip(self.names, nodes, self.primals, strict=True):
+            if not np.array_equal(data_of(node), x, equal_nan=True):
+                problems.append(f"the function changed its input {name}")
+        second = self._outputs()
+        same = len(first) == len(second) and all(map(_same, first, second))
+        if not (same or problems):
+            problems.append(
+                "the function gave another result for the same input: is dropout on, or a generator not seeded?"
+            )
+        return problems
+
+    def weights(self, rng: np.random.Generator) -> list[Any]:
+        """Return random weights, one array an output, of its shape and dtype."""
+        return [np.asarray(rng.standard_normal(np.shape(y)), dtype=np.asarray(y).dtype)[()] for y in self._outputs()]
+
+    def gradients(self, weights: list[Any]) -> list[Any]:
+        """Return the gradient of the weighted sum of the outputs, by the rules, for each primal."""
+        return list(vjp(self, *self.primals)[1](weights))
+
+    def gradient(self, weights: list[Any]) -> Problem:
+        """Return the problem whose function is the gradient of this one."""
+        return Problem(lambda *primals: vjp(self, *primals)[1](weights), self.primals, self.names)
+
+    def path(self, directions: Sequence[Any]) -> Callable[[Any], Array]:
+        """Return the outputs, as one flat array, as a function of a step along the directions (None: no step)."""
+
+        def at(t: Any) -> Array:
+            inputs = []
+            for x, d in zip(self.primals, directions, strict=True):
+                wide = np.asarray(x, dtype=np.promote_types(np.asarray(x).dtype, np.float64))
+                inputs.append(_node(x if d is None else wide + t * d, like=x))
+            with no_grad():
+                outputs = [np.ravel(data_of(y)) for y in self(*inputs)]
+            flat = np.concatenate(outputs) if outputs else np.zeros(0)
+            return flat.astype(np.result_type(flat.dtype, np.float64))
+
+        return at
+
+
+def _is_real(x: Any) -> bool:
+    if isinstance(x, (Value, float)):
+        return True
+    return isinstance(x, (Tensor, np.ndarray, np.generic)) and x.dtype.kind == "f"
+
+
+def _primal(x: Any) -> Any:
+    x = data_of(x)
+    return np.array(x) if isinstance(x, np.ndarray) else float(x)
+
+
+def _node(x: Any, like: Any = None) -> Node:
+    """Return what the function is handed: a Value for a float, an untracked Tensor for an array or a complex step."""
+    if isinstance(x if like is None else like, float) and not np.iscomplexobj(x):
+        return Value(float(x))
+    return Tensor.wrap(np.array(x))
+
+
+def _same(x: Any, y: Any) -> bool:
+    return bool(np.array_equal(x, y, equal_nan=True))
+
+
+def _names(tree: Any, name: str) -> Iterator[str]:
+    """Give a name to every leaf of a container, in the order of `flatten`."""
+    if isinstance(tree, dict):
+        for key, branch in tree.items():
+            yield from _names(branch, f"{name}[{key!r}]")
+    elif isinstance(tree, (list, tuple)) or (isinstance(tree, np.ndarray) and tree.dtype == object):
+        branches = tree.flat if isinstance(tree, np.ndarray) else tree
+        for i, branch in enumerate(branches):
+            yield from _names(branch, f"{name}[{i}]")
+    elif tree is not None:
+        yield name
