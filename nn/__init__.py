@@ -1,0 +1,76 @@
+"""nn: layers, losses, optimisers and training on autograd_lite, under PyTorch's names."""
+
+from nn import (
+    functional as functional,
+    init as init,
+    metrics as metrics,
+    optim as optim,
+    scalar as scalar,
+    train as train,
+)
+from nn.activation import (
+    CELU as CELU,
+    ELU as ELU,
+    GELU as GELU,
+    SELU as SELU,
+    Hardtanh as Hardtanh,
+    LeakyReLU as LeakyReLU,
+    LogSigmoid as LogSigmoid,
+    LogSoftmax as LogSoftmax,
+    Mish as Mish,
+    ReLU as ReLU,
+    Sigmoid as Sigmoid,
+    SiLU as SiLU,
+    Softmax as Softmax,
+    Softplus as Softplus,
+    Softsign as Softsign,
+    Tanh as Tanh,
+)
+from nn.attention import MultiheadAttention as MultiheadAttention, TransformerEncoderLayer as TransformerEncoderLayer
+from nn.checkpoint import load_weights as load_weights, save_weights as save_weights
+from nn.container import (
+    ModuleDict as ModuleDict,
+    ModuleList as ModuleList,
+    ParameterList as ParameterList,
+    Sequential as Sequential,
+)
+from nn.conv import Conv1d as Conv1d, Conv2d as Conv2d, ConvTranspose2d as ConvTranspose2d
+from nn.data import (
+    DataLoader as DataLoader,
+    Dataset as Dataset,
+    Subset as Subset,
+    TensorDataset as TensorDataset,
+    random_split as random_split,
+)
+from nn.dropout import Dropout as Dropout, Dropout2d as Dropout2d
+from nn.embedding import Embedding as Embedding
+from nn.errors import ShapeError as ShapeError, StateDictError as StateDictError
+from nn.history import History as History
+from nn.linear import Flatten as Flatten, Identity as Identity, Linear as Linear
+from nn.loss import (
+    BCELoss as BCELoss,
+    BCEWithLogitsLoss as BCEWithLogitsLoss,
+    CrossEntropyLoss as CrossEntropyLoss,
+    L1Loss as L1Loss,
+    MSELoss as MSELoss,
+    NLLLoss as NLLLoss,
+)
+from nn.mlp import MLP as MLP
+from nn.module import HookHandle as HookHandle, Module as Module, Parameter as Parameter
+from nn.norm import (
+    BatchNorm1d as BatchNorm1d,
+    BatchNorm2d as BatchNorm2d,
+    GroupNorm as GroupNorm,
+    LayerNorm as LayerNorm,
+    RMSNorm as RMSNorm,
+)
+from nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d, AvgPool2d as AvgPool2d, MaxPool2d as MaxPool2d
+from nn.recurrent import (
+    GRU as GRU,
+    LSTM as LSTM,
+    RNN as RNN,
+    GRUCell as GRUCell,
+    LSTMCell as LSTMCell,
+    RNNCell as RNNCell,
+)
+from nn.reshape import Unflatten as Unflatten, Upsample as Upsample

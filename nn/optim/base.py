@@ -1,0 +1,223 @@
+"""Optimizer: parameter groups, the step over their blocks, and the state dict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from autograd_lite import Value, enable_grad, graph
+from autograd_lite.graph import Node
+from nn.optim.block import Array, Block, blocks_of
+
+__all__ = ["Optimizer"]
+
+
+class Optimizer:
+    """The base of the optimisers.
+
+    A subclass passes its options as ``defaults`` and defines ``_update``, which moves flat arrays.
+
+    Parameters
+    ----------
+    params : iterable of Tensor or Value, or of dict
+        Leaves to train; or groups of them, ``{"params": [...], "lr": 0.1}``, with options of their own.
+    defaults : dict
+        The options of a group that sets none.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        Each holds ``"params"`` and the options; those may be changed at any time, and schedules do.
+
+    Raises
+    ------
+    TypeError
+        For something that is no Tensor or Value.
+    ValueError
+        For no parameters at all, results of operations, duplicates, and options out of range.
+
+    Notes
+    -----
+    Parameters without a gradient are skipped. The data of all Tensors of a group and dtype come to lie in one flat
+    array at the first step, and each parameter becomes a view of it, so that a step costs a handful of NumPy calls.
+    """
+
+    _counts_steps: ClassVar[bool] = False  # whether PyTorch keeps a "step" in the state of this optimiser
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self._blocks: list[list[Block]] = []
+        if isinstance(params, Node) or not isinstance(params, Iterable):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, "
+                f"but got {type(params).__name__}"
+            )
+        entries = list(params)
+        if not entries:
+            raise ValueError("optimizer got an empty parameter list")
+        for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters with options of its own, as when a frozen layer is released.
+
+        Parameters
+        ----------
+        param_group : dict
+            ``"params"``, and any options that are not to be the defaults.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        given = param_group["params"]
+        params: list[Any] = [given] if isinstance(given, Node) else list(given)
+        for p in params:
+            if not isinstance(p, Node):
+                raise TypeError(f"optimizer can only optimize Tensors and Values, but one of the params is {type(p)}")
+            if p.op is not None:
+                raise ValueError(f"can't optimize a non-leaf {type(p).__name__}: {graph.describe(p)}")
+        if len({id(p) for p in params}) < len(params):
+            raise ValueError("optimizer contains a parameter group with duplicate parameters")
+        if {id(p) for p in params} & {id(p) for group in self.param_groups for p in group["params"]}:
+            raise ValueError("some parameters appear in more than one parameter group")
+        unknown = sorted(param_group.keys() - self.defaults.keys() - {"params", "name"})
+        if unknown:
+            raise ValueError(f"{type(self).__name__} has no option {', '.join(map(repr, unknown))}")
+        group = {**self.defaults, **param_group, "params": params}
+        self._check(group)
+        self.param_groups.append(group)
+        self._blocks.append(blocks_of(params))
+
+    def _check(self, group: dict[str, Any]) -> None:
+        """Raise ValueError for options out of range."""
+        if not group["lr"] >= 0.0:
+            raise ValueError(f"Invalid learning rate: {group['lr']}")
+        if not group["weight_decay"] >= 0.0:
+            raise ValueError(f"Invalid weight_decay value: {group['weight_decay']}")
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """Return the names of the state arrays that a group needs."""
+        return ()
+
+    def _update(self, w: Array, g: Array, state: dict[str, Array], step: int, group: dict[str, Any]) -> None:
+        """Move ``w`` in place, in one NumPy call at the end; ``g`` may be overwritten, ``step`` counts from 1."""
+        raise NotImplementedError
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move every parameter that has a gradient.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Clears the gradients, computes the loss, calls ``backward()`` and returns the loss.
+
+        Returns
+        -------
+        object
+            What the closure returned.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group, blocks in zip(self.param_groups, self._blocks, strict=True):
+            slots = self._slots(group)
+            for block in blocks:
+                if slots != tuple(block.state):
+                    self._make_state(block, slots)
+                present = block.gather()
+                for part, step in block.parts(present):
+                    state = {name: array[part] for name, array in block.state.items()}
+                    self._update(block.data[part], block.grad[part], state, step, group)
+                block.moved(present)
+        return loss
+
+    def _make_state(self, block: Block, slots: tuple[str, ...]) -> None:
+        if not self._counts_steps:
+            block.steps[:] = 0
+        block.state = {name: block.state.get(name, np.zeros_like(block.data)) for name in slots}
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients: None, or zeros if not ``set_to_none``."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none or p.grad is None:
+                    p.grad = None
+                else:
+                    p.grad = 0.0 if isinstance(p, Value) else np.zeros(p.shape, p.dtype)
+
+    @property
+    def state(self) -> dict[Any, dict[str, Array]]:
+        """The state of each parameter that has moved, by name: arrays of its shape, views of what the steps use."""
+        found: dict[Any, dict[str, Array]] = {}
+        for block in (b for blocks in self._blocks for b in blocks):
+            for p, place, steps in zip(block.params, block.places, block.steps.tolist(), strict=True):
+                if steps and (block.state or self._counts_steps):
+                    own = {name: array[place].reshape(np.shape(p._data)) for name, array in block.state.items()}
+                    found[p] = {"step": np.array(float(steps)), **own} if self._counts_steps else own
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of state and options, in PyTorch's layout: parameters are named by their position.
+
+        Returns
+        -------
+        dict
+            ``{"state": {0: {...}}, "param_groups": [{..., "params": [0, 1]}]}``.
+        """
+        number = {id(p): i for i, p in enumerate(p for group in self.param_groups for p in group["params"])}
+        return {
+            "state": {number[id(p)]: {k: a.copy() for k, a in own.items()} for p, own in self.state.items()},
+            "param_groups": [
+                {**group, "params": [number[id(p)] for p in group["params"]]} for group in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over state and options: all or, after an error, nothing.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            As ``state_dict()`` makes.
+        """
+        groups = [dict(group) for group in state_dict["param_groups"]]
+        if len(groups) != len(self.param_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        if any(len(a["params"]) != len(b["params"]) for a, b in zip(groups, self.param_groups, strict=True)):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
+        order = [i for group in groups for i in group["params"]]
+        params = [p for group in self.param_groups for p in group["params"]]
+        loaded: dict[int, dict[str, Array]] = {}
+        for i, p in zip(order, params, strict=True):
+            own = state_dict["state"].get(i, {})
+            loaded[id(p)] = {name: np.asarray(graph.data_of(x)) for name, x in own.items() if x is not None}
+            for name, array in loaded[id(p)].items():
+                if name != "step" and array.shape != np.shape(p._data):
+                    raise ValueError(
+                        f"loaded {name!r} of parameter {i} has shape {array.shape}, expected {np.shape(p._data)}"
+                    )
+        for mine, theirs, blocks in zip(self.param_groups, groups, self._blocks, strict=True):
+            mine.update({name: x for name, x in theirs.items() if name != "params"})
+            for block in blocks:
+                block.load([loaded[id(p)] for p in block.params], self._slots(mine))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies of views are no views any more: blocks are made anew from the state dict.
+        return {"groups": self.param_groups, "defaults": self.defaults, "saved": self.state_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.defaults, self.param_groups = state["defaults"], state["groups"]
+        self._blocks = [blocks_of(group["params"]) for group in self.param_groups]
+        self.load_state_dict(state["saved"])
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
