@@ -176,6 +176,8 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
             edges = []
         if mode.watch is not None:
             mode.watch.forward(op, operands, values, result)
+    if edges and result.dtype.kind == "c":
+        raise TypeError(f"{op.name!r} of a tracked Tensor gave complex numbers; gradients are of real numbers only.")
     if not edges or result.dtype.kind != "f":
         return faces.tensor.wrap(result if result.base is None else result.copy())  # no view of a leaf's memory
     if foreign:

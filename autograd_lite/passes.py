@@ -178,7 +178,9 @@ def _scaled(direction: Any, slope: Any, singular: bool) -> Any:
     if getattr(slope, "dtype", None) is _BOOL:
         return np.where(slope, direction, 0)
     if singular:
-        slope = np.where(data_of(direction) == 0, 0, slope)
+        finite = np.isfinite(data_of(slope))
+        if not np.all(finite):
+            slope = np.where((data_of(direction) == 0) & ~finite, 0, slope)
     return direction * slope
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 __all__ = ["default_generator", "manual_seed"]
 
-_default = np.random.default_rng()
+_making = threading.Lock()
+_default: list[np.random.Generator] = []  # empty until it is asked for: importing numpy.random takes a while
 
 
 def manual_seed(seed: int) -> np.random.Generator:
@@ -20,10 +23,14 @@ def manual_seed(seed: int) -> np.random.Generator:
     >>> ag.manual_seed(0).random() == ag.manual_seed(0).random()
     True
     """
-    _default.bit_generator.state = np.random.default_rng(seed).bit_generator.state
-    return _default
+    generator = default_generator()
+    generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+    return generator
 
 
 def default_generator() -> np.random.Generator:
     """Return the generator that everything random uses unless it is given one of its own."""
-    return _default
+    with _making:
+        if not _default:
+            _default.append(np.random.default_rng())
+    return _default[0]

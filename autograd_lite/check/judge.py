@@ -14,12 +14,23 @@ from autograd_lite.check.report import Entry
 
 __all__ = ["Judge"]
 
-_POINTS = 8
+_POINTS = 8  # around a kink
 _WIDENING = 4.0
 
 
 class Judge:
-    """Compares one directional derivative."""
+    """Compares derivatives of one problem, each along one direction.
+
+    Parameters
+    ----------
+    problem : Problem
+    weights : ndarray
+        What the outputs are weighted with, as one flat array.
+    order : int
+        To be noted in the entries.
+    rtol, atol : float
+        See `gradcheck`.
+    """
 
     def __init__(self, problem: Problem, weights: Array, order: int, rtol: float, atol: float) -> None:
         self.problem, self.weights, self.order, self.rtol, self.atol = problem, weights, order, rtol, atol
@@ -27,6 +38,7 @@ class Judge:
     def __call__(
         self, name: str, index: tuple[int, ...] | None, along: list[Any], gradient: Any, kinked: bool = False
     ) -> Entry:
+        """Compare along a direction: of one input, whose gradient is given, or, ``kinked``, of all of them together."""
         gradients = gradient if kinked else [gradient if d is not None else None for d in along]
         analytic, rounding = _dot(gradients, along)
         path = self.problem.path(along)
@@ -105,12 +117,11 @@ def _between(sides: tuple[Slope, Slope], nearby: list[Array], weights: Array) ->
     """
     used = weights != 0
     slopes = weights[used] * np.array([side.value[used] for side in sides])
-    around = weights[used] * np.array([*(side.value[used] for side in sides), *(d[used] for d in nearby)])
-    error = float(np.sum(np.abs(weights[used]) * sum(side.error[used] for side in sides)))
-    spread = np.ptp(around, axis=0)
-    spread = (
-        np.where(spread > 1e-4 * np.max(np.abs(around), axis=0, initial=1e-4), _WIDENING * spread, 0.0)
-        if nearby
-        else 0.0
-    )
-    return float(np.sum(np.min(slopes, axis=0) - spread)), float(np.sum(np.max(slopes, axis=0) + spread)), error
+    low, high = np.min(slopes, axis=0), np.max(slopes, axis=0)
+    if nearby:
+        around = np.concatenate([slopes, weights[used] * np.array([d[used] for d in nearby])])
+        spread = np.ptp(around, axis=0)
+        spread[spread <= 1e-4 * np.max(np.abs(around), axis=0, initial=1e-4)] = 0.0
+        low, high = low - _WIDENING * spread, high + _WIDENING * spread
+    error = np.sum(np.abs(weights[used]) * sum(side.error[used] for side in sides))
+    return float(np.sum(low)), float(np.sum(high)), float(error)

@@ -136,15 +136,6 @@ def _halves(n: int, gates: str, dtype: Any) -> tuple[Any, Any]:
     return (1 - shift).astype(dtype), shift.astype(dtype)
 
 
-def _activated(a: Any, scale: Any, shift: Any) -> Any:
-    """Return gates from what enters them, in the same memory."""
-    a *= scale
-    np.tanh(a, out=a)
-    a *= scale
-    a += shift
-    return a
-
-
 def _slopes(a: Any, shift: Any) -> Any:
     """Return the slopes of gates from their values: ``a (1 - a)`` of a sigmoid, ``(1 + a) (1 - a)`` of a tanh."""
     return (a + (1 - 2 * shift)) * (1 - a)
@@ -160,9 +151,12 @@ def _lstm_forward(gates: Any, w: Any, h: Any, c: Any) -> Any:
     n = w.shape[1]
     dtype = np.result_type(gates, w, h, c)
     scale, shift = _halves(n, "ssts", dtype)
+    gates, w = gates * scale, w.T * scale
     y = np.empty((*gates.shape[:2], 6 * n), dtype)
     for gate, out in zip(gates, y, strict=True):
-        a = _activated(h @ w.T + gate, scale, shift)
+        a = np.tanh(gate + h @ w)
+        a *= scale
+        a += shift
         i, f, u, o = _split(a, 4)
         c = f * c + i * u
         h = o * np.tanh(c)
@@ -173,19 +167,19 @@ def _lstm_forward(gates: Any, w: Any, h: Any, c: Any) -> Any:
 def _lstm_vjp(g: Any, y: Any, gates: Any, w: Any, h: Any, c: Any) -> Any:
     n = w.shape[1]
     shift = _halves(n, "ssts", w.dtype)[1]
-    before, top = _before(c, y[..., n : 2 * n]), np.tanh(y[..., n : 2 * n])
+    before = _before(c, y[..., n : 2 * n])
     carried_h: Any = None
     carried_c: Any = None
     backwards = []
     for t in reversed(range(len(gates))):
-        a = y[t, :, 2 * n :]
-        i, _, u, o = _split(a, 4)
+        _, c_t, i, f, u, o = _split(y[t], 6)
+        top = np.tanh(c_t)
         g_h = _total(g[t, :, :n], carried_h)
-        g_c = _total(g[t, :, n : 2 * n] + g_h * (o * (1 - top[t] * top[t])), carried_c)
-        g_a = np.concatenate([g_c * u, g_c * before[t], g_c * i, g_h * top[t]], axis=1) + g[t, :, 2 * n :]
-        inner = g_a * _slopes(a, shift)
+        g_c = _total(g[t, :, n : 2 * n] + g_h * (o * (1 - top * top)), carried_c)
+        g_a = np.concatenate([g_c * u, g_c * before[t], g_c * i, g_h * top], axis=1) + g[t, :, 2 * n :]
+        inner = g_a * _slopes(y[t, :, 2 * n :], shift)
         carried_h = inner @ w
-        carried_c = g_c * a[:, n : 2 * n]
+        carried_c = g_c * f
         backwards.append(inner)
     inner = np.stack(backwards[::-1])
     return inner, _weight_gradient(inner, _before(h, y[..., :n])), carried_h, carried_c
@@ -194,18 +188,18 @@ def _lstm_vjp(g: Any, y: Any, gates: Any, w: Any, h: Any, c: Any) -> Any:
 def _lstm_jvp(tangents: Sequence[Any], y: Any, gates: Any, w: Any, h: Any, c: Any) -> Any:
     n = w.shape[1]
     shift = _halves(n, "ssts", w.dtype)[1]
-    before, top = _before(c, y[..., n : 2 * n]), np.tanh(y[..., n : 2 * n])
+    before = _before(c, y[..., n : 2 * n])
     d_gates, d_w, d_h, d_c = tangents
     drive = _drive(_before(h, y[..., :n]), d_w, d_gates)
     d_h, d_c = _start(d_h, h), _start(d_c, c)
     steps = []
     for t in range(len(gates)):
-        a = y[t, :, 2 * n :]
-        i, f, u, o = _split(a, 4)
-        d_a = (_at(drive, t) + d_h @ np.swapaxes(w, 0, 1)) * _slopes(a, shift)
+        _, c_t, i, f, u, o = _split(y[t], 6)
+        top = np.tanh(c_t)
+        d_a = (_at(drive, t) + d_h @ np.swapaxes(w, 0, 1)) * _slopes(y[t, :, 2 * n :], shift)
         d_i, d_f, d_u, d_o = _split(d_a, 4)
         d_c = f * d_c + before[t] * d_f + u * d_i + i * d_u
-        d_h = top[t] * d_o + o * (1 - top[t] * top[t]) * d_c
+        d_h = top * d_o + o * (1 - top * top) * d_c
         steps.append(np.concatenate([d_h, d_c, d_a], axis=1))
     return np.stack(steps)
 
@@ -229,7 +223,9 @@ def _gru_forward(gates: Any, w: Any, b: Any, h: Any) -> Any:
     y = np.empty((*gates.shape[:2], 5 * n), dtype)
     for gate, out in zip(gates, y, strict=True):
         inner = h @ w.T + b
-        a = _activated(gate[:, : 2 * n] + inner[:, : 2 * n], scale, shift)
+        a = np.tanh((gate[:, : 2 * n] + inner[:, : 2 * n]) * scale)
+        a *= scale
+        a += shift
         r, z = _split(a, 2)
         v = inner[:, 2 * n :]
         u = np.tanh(gate[:, 2 * n :] + r * v)
