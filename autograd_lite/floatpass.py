@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import graph, ops
+from autograd_lite.ops.record import Op
 
 __all__ = ["pull_floats"]
 
 
-_ADD_RULES, _MULTIPLY_RULES = ops.add.float_rules, ops.multiply.float_rules
+_ADD: Op = ops.add
+_MULTIPLY: Op = ops.multiply
+_OWN_RULES = _ADD.float_rules, _MULTIPLY.float_rules
 
 
 def pull_floats(root: Any, seed: float) -> bool:
@@ -33,9 +36,8 @@ def pull_floats(root: Any, seed: float) -> bool:
             root.grad = seed
             clock = graph.clock
             # Most nodes are sums and products, whose rules are written out below unless the table's were replaced.
-            add, multiply = ops.add, ops.multiply
-            plain_add = add if add.float_rules is _ADD_RULES else None
-            plain_multiply = multiply if multiply.float_rules is _MULTIPLY_RULES else None
+            plain_add = _ADD if _ADD.float_rules is _OWN_RULES[0] else None
+            plain_multiply = _MULTIPLY if _MULTIPLY.float_rules is _OWN_RULES[1] else None
             for node in reversed(order):
                 gradient = node.grad
                 op = node.op

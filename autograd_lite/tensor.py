@@ -226,7 +226,7 @@ class Tensor(Face):
             raise GradientError(f"gradient has dtype {array.dtype}, but the tensor has dtype {self.dtype}")
         if isinstance(gradient, Tensor) and gradient.requires_grad:
             return gradient
-        return array.astype(self.dtype)
+        return array.astype(self.dtype, copy=False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Switch whether gradients reach this leaf; return the tensor itself."""
