@@ -225,23 +225,30 @@ def topological(roots: Iterable[Node], stop: Any = (), leaves: bool = True) -> l
         node = stack.pop()
         if node is None:  # everything that the node below depends on is in the order by now
             order.append(stack.pop())
-        elif node not in seen:
+            continue
+        while node not in seen:  # follows the first operand, and leaves the others on the stack
             seen.add(node)
             if node.op is None or node in stop:
                 if leaves:
                     order.append(node)
-                continue
+                break
             stack.append(node)
             stack.append(None)
+            first = None
             operands = node.operands
             for i in reversed(node.edges):
                 x = operands[i]
-                if x not in seen:
-                    if x.op is not None:
-                        stack.append(x)
-                    elif leaves:
+                if x.op is None:
+                    if leaves and x not in seen:
                         seen.add(x)
                         order.append(x)
+                elif x not in seen:
+                    if first is not None:
+                        stack.append(first)
+                    first = x
+            if first is None:
+                break
+            node = first
     return order
 
 

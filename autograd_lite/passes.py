@@ -86,14 +86,14 @@ def pull(
             if live is None and (not node.is_array or (extras is not None and extras.retain)):
                 found[node] = gradient
             for x, share in shares(node, gradient, recorded, live, watch):
-                old = pending.get(x)
-                if type(share) is Patch:
+                old: Any = pending.get(x)
+                if old is None and type(share) is not Patch:
+                    pending[x] = share if share is not gradient or x.op is not None or recorded else _copied(share)
+                elif type(share) is Patch:
                     if x not in owned:
                         pending[x] = np.zeros_like(x._data) if old is None else old.copy()
                         owned.add(x)
                     share.add_to(pending[x])
-                elif old is None:
-                    pending[x] = share if share is not gradient or x.op is not None or recorded else _copied(share)
                 elif x in owned:
                     np.add(old, share, out=old)
                 else:
@@ -133,6 +133,7 @@ def shares(node: Node, gradient: Any, recorded: bool, live: Any = None, watch: A
         return result  # type: ignore[no-any-return]
     y, args = (node, operands) if recorded else (node._data, node.args)
     params = node.params
+    rules, is_elementwise = op.rules, op.is_elementwise
     everything = None
     i = 0
     result = []
@@ -145,17 +146,18 @@ def shares(node: Node, gradient: Any, recorded: bool, live: Any = None, watch: A
                 continue
             if everything is not None:
                 share = everything[i]
-            elif (rule := op.rules[i]) is None:
+            elif (rule := rules[i]) is None:
                 continue
-            elif op.is_elementwise:
+            elif is_elementwise:
                 share = _scaled(gradient, rule(y, *args) if callable(rule) else rule, op.singular)
             else:
                 share = rule(gradient, y, *args, **params) if params else rule(gradient, y, *args)
-            if not (
-                type(share) is np.ndarray
-                and type(x._data) is np.ndarray
-                and share.shape == x._data.shape
-                and share.dtype is x._data.dtype
+            data = x._data
+            if (
+                type(share) is not np.ndarray
+                or type(data) is not np.ndarray
+                or share.shape != data.shape
+                or share.dtype is not data.dtype
             ):
                 share = _fitted(node, i, x, share, recorded)
             result.append((x, share))
