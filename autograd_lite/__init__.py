@@ -40,6 +40,11 @@ from autograd_lite.ops.activation import (
 )
 from autograd_lite.ops.affine import linear as linear
 from autograd_lite.ops.bridge import astype as astype
+from autograd_lite.ops.cells import (
+    gru_scan as gru_scan,
+    lstm_scan as lstm_scan,
+    rnn_scan as rnn_scan,
+)
 from autograd_lite.ops.class_losses import (
     cross_entropy as cross_entropy,
     nll_loss as nll_loss,

@@ -214,7 +214,7 @@ class Tensor(Face):
         else:
             seed = np.array(1.0, self._data.dtype).reshape(self._data.shape)
         if create_graph and not isinstance(seed, Tensor):
-            seed = Tensor.wrap(seed)
+            seed = Tensor.wrap(seed.copy())
         passes.backward(self, seed, create_graph)
 
     def _seed(self, gradient: Any) -> Any:

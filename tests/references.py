@@ -140,12 +140,51 @@ def _added(x: Any, value: Any, index: Any) -> Any:
     return copy
 
 
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def rnn_scan(gates: Any, w: Any, h: Any, nonlinearity: str) -> Any:
+    states = []
+    for gate in gates:
+        h = gate + h @ w.T
+        h = np.tanh(h) if nonlinearity == "tanh" else np.where(h > 0, h, 0)
+        states.append(h)
+    return np.array(states)
+
+
+def lstm_scan(gates: Any, w: Any, h: Any, c: Any) -> Any:
+    states = []
+    for gate in gates:
+        i, f, u, o = np.split(gate + h @ w.T, 4, axis=1)
+        i, f, u, o = _sigmoid(i), _sigmoid(f), np.tanh(u), _sigmoid(o)
+        c = f * c + i * u
+        h = o * np.tanh(c)
+        states.append(np.concatenate([h, c, i, f, u, o], axis=1))
+    return np.array(states)
+
+
+def gru_scan(gates: Any, w: Any, b: Any, h: Any) -> Any:
+    states = []
+    for gate in gates:
+        (r, z, u), (inner_r, inner_z, v) = np.split(gate, 3, axis=1), np.split(h @ w.T + b, 3, axis=1)
+        r, z = _sigmoid(r + inner_r), _sigmoid(z + inner_z)
+        u = np.tanh(u + r * v)
+        h = (1 - z) * u + z * h
+        states.append(np.concatenate([h, r, z, u, v], axis=1))
+    return np.array(states)
+
+
 def _reduced(each: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, t, reduction: np.sum(each(x, t)) / (np.size(x) if reduction == "mean" else 1)
 
 
 REFERENCES: dict[str, Callable[..., Any]] = {
+    "gru_scan": gru_scan,
+    "lstm_scan": lstm_scan,
+    "rnn_scan": rnn_scan,
     "conv": conv,
+    "conv_bias": lambda x, w, b, window, groups: conv(x, w, window, groups) + b.reshape(-1, 1, 1),
     "conv_input": conv_input,
     "conv_weight": conv_weight,
     "window_sum": window_sum,

@@ -55,7 +55,9 @@ class Judge:
                 low, high, kink_error = _between(sides, nearby, self.weights)
                 if kinked or high - low > 8 * kink_error + 1e-7 * max(abs(low), abs(high)):
                     method, lowest, highest, error = "kink", low, high, kink_error
-            elif vague:
+                elif abs((low + high) / 2 - numeric) > 4 * (error + kink_error):
+                    numeric, error = (low + high) / 2, kink_error  # the two sides agree: a kink close by, not here
+            elif vague or kinked:
                 method = "undefined"
         nearest = min(max(analytic, lowest), highest) if method == "kink" else numeric
         ratio = 0.0 if method == "undefined" else self._ratio(analytic, nearest, error + rounding)

@@ -81,7 +81,7 @@ def complex_step(path: Path) -> Array | None:
 def ridders(path: Path, scale: float = 1.0, side: int = 0) -> Slope:
     """Extrapolate difference quotients to step 0; for each output the step and order with the smallest error bound win.
 
-    Steps halve, from 1/8 and, as long as the bound is not near rounding, from ever smaller fractions of the scale.
+    Steps halve, from 1/8 and, as long as the bound is not near rounding, from ever smaller starts.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def _starts(scale: float) -> list[tuple[float, float]]:
     """
     scale = scale if 0 < scale < math.inf else 1.0
     starts: dict[int, float] = {}
-    for h, enough in ((0.125, 1e-11), (0.125 * scale, 1e-8), (1e-4 * scale, 1e-8), (1e-7 * scale, 0.0)):
+    for h, enough in ((0.125, 1e-11), (0.125 * scale, 1e-8), (1e-4, 1e-8), (1e-4 * scale, 1e-8), (1e-7, 1e-8)):
         exponent = math.floor(math.log2(max(h, 1e-290)))  # adding a power of two rounds least
         near = next((other for other in starts if abs(other - exponent) <= 2), exponent)
         starts[near] = enough

@@ -10,6 +10,7 @@ from autograd_lite.ops import (
     activation,
     affine,
     bridge,
+    cells,
     class_losses,
     contract,
     conv,
@@ -32,7 +33,7 @@ from autograd_lite.ops.record import TABLE, Case, Op, overridden, rules
 
 _MODULES = (
     elementwise, activation, reduce, norms, scan, shape, joining, index, layout, diagonals,
-    subscripts, contract, linalg, affine, losses, class_losses, conv, pool, bridge,
+    subscripts, contract, linalg, affine, losses, class_losses, conv, pool, bridge, cells,
 )  # fmt: skip
 PUBLIC: dict[str, Any] = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
 globals().update(PUBLIC)

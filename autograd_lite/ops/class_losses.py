@@ -29,24 +29,26 @@ def _along_classes(weight: Any, x: Any) -> Any:
     return weights.reshape((-1,) + (1,) * (x.ndim - 1 - axis))
 
 
+def _labelled(x: Any, target: Any, weight: Any, ignore_index: int) -> tuple[tuple[Any, ...], Any, float]:
+    """Return where the scores of the labels are, how much each sample counts, and the sum of that."""
+    axis, labels, weight = _class_axis(x), data_of(target), data_of(weight)
+    counted = np.not_equal(labels, ignore_index)
+    labels = np.where(counted, labels, 0)
+    samples = np.indices(labels.shape, sparse=True)
+    weights = counted * (weight[labels] if np.ndim(weight) else weight)
+    return (*samples[:axis], labels, *samples[axis:]), weights, float(np.add.reduce(weights, axis=None))
+
+
 def _hard(x: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float = 0.0) -> tuple[Any, float]:
     """Return the weighted distribution over the classes that the labels stand for, and the sum of their weights."""
-    x, target = data_of(x), data_of(target)
-    axis = _class_axis(x)
-    classes = x.shape[axis]
-    counted = np.not_equal(target, ignore_index)
-    labels = np.where(counted, target, 0)
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise ValueError(f"class {wrong} in the targets, but there are {classes} classes (0 to {classes - 1})")
-    weights = np.broadcast_to(data_of(weight), classes)[labels] * counted
+    x = data_of(x)
+    index, weights, count = _labelled(x, target, weight, ignore_index)
     q = np.zeros_like(x)
-    shares = np.expand_dims(weights * (1 - label_smoothing), axis).astype(x.dtype)
-    np.put_along_axis(q, np.expand_dims(labels, axis), shares, axis)
+    q[index] = weights * (1 - label_smoothing)
     if label_smoothing:
-        share = label_smoothing / classes * _along_classes(weight, x)
-        q += (share * np.expand_dims(counted, axis)).astype(x.dtype)
-    return q, float(np.sum(weights))
+        counted = np.expand_dims(np.not_equal(data_of(target), ignore_index), _class_axis(x))
+        q += (label_smoothing / x.shape[_class_axis(x)] * _along_classes(weight, x) * counted).astype(x.dtype)
+    return q, count
 
 
 def _soft(x: Any, target: Any, weight: Any, label_smoothing: float) -> tuple[Any, float]:
@@ -56,10 +58,17 @@ def _soft(x: Any, target: Any, weight: Any, label_smoothing: float) -> tuple[Any
     return q, x.size // classes
 
 
+def _over_samples(terms: Any, reduction: Reduction, count: float) -> Any:
+    """Sum over the samples unless they are wanted one by one."""
+    if reduction == "none":
+        return terms
+    total = np.add.reduce(terms, axis=None)
+    return np.divide(total, count) if reduction == "mean" else total
+
+
 def _total(terms: Any, reduction: Reduction, count: float) -> Any:
     """Sum over the classes, and over the samples unless they are wanted one by one."""
-    total = np.sum(terms, axis=_class_axis(terms) if reduction == "none" else None)
-    return np.divide(total, count) if reduction == "mean" else total
+    return _over_samples(np.add.reduce(terms, axis=_class_axis(terms)), reduction, count)
 
 
 def _share(g: Any, x: Any, reduction: Reduction, count: float) -> Any:
@@ -73,21 +82,34 @@ def _expected(logp: Any, q: Any) -> Any:
     return -q * np.where(q != 0, logp, 0)  # a class that does not occur may have the logarithm -inf
 
 
-def _entropy_forward(x: Any, q: Any, count: float, reduction: Reduction) -> Any:
+def _hard_cost(
+    logp: Any, target: Any, weight: Any, *, reduction: Reduction, ignore_index: int, label_smoothing: float = 0.0
+) -> Any:
+    axis = _class_axis(logp)
+    index, weights, count = _labelled(logp, target, weight, ignore_index)
+    labels, classes = index[axis], logp.shape[axis]
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise ValueError(f"class {wrong} in the targets, but there are {classes} classes (0 to {classes - 1})")
+    if label_smoothing:
+        q, _ = _hard(logp, target, weight, ignore_index, label_smoothing)
+        return _total(_expected(logp, q), reduction, count)
+    return _over_samples(_expected(logp[index], weights.astype(logp.dtype)), reduction, count)
+
+
+def _log_probabilities(x: Any) -> Any:
     axis = _class_axis(x)
-    z = x - np.max(x, axis=axis, keepdims=True)
-    logp = z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
-    return _total(_expected(logp, q), reduction, count)
+    z = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    return z - np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
 
 
 def _entropy_slope(x: Any, q: Any) -> Any:
     axis = _class_axis(x)
-    return softmax(x, axis=axis) * np.sum(q, axis=axis, keepdims=True) - q
+    return softmax(x, axis=axis) * np.add.reduce(q, axis=axis, keepdims=True) - q
 
 
-def _hard_forward(x: Any, target: Any, weight: Any, *, reduction: Reduction, **settings: Any) -> Any:
-    q, count = _hard(x, target, weight, **settings)
-    return _entropy_forward(x, q, count, reduction)
+def _hard_forward(x: Any, target: Any, weight: Any, **settings: Any) -> Any:
+    return _hard_cost(_log_probabilities(x), target, weight, **settings)
 
 
 def _hard_vjp(g: Any, y: Any, x: Any, target: Any, weight: Any, *, reduction: Reduction, **settings: Any) -> Any:
@@ -104,7 +126,7 @@ def _hard_jvp(
 
 def _soft_forward(x: Any, target: Any, weight: Any, *, reduction: Reduction, label_smoothing: float) -> Any:
     q, count = _soft(x, target, weight, label_smoothing)
-    return _entropy_forward(x, q, count, reduction)
+    return _total(_expected(_log_probabilities(x), q), reduction, count)
 
 
 def _soft_slopes(x: Any, target: Any, weight: Any, label_smoothing: float) -> tuple[Any, Any]:
@@ -190,11 +212,6 @@ _soft_cross_entropy = structural(
 )
 
 
-def _nll_forward(logp: Any, target: Any, weight: Any, *, reduction: Reduction, ignore_index: int) -> Any:
-    q, count = _hard(logp, target, weight, ignore_index)
-    return _total(_expected(logp, q), reduction, count)
-
-
 def _nll_vjp(g: Any, y: Any, logp: Any, target: Any, weight: Any, *, reduction: Reduction, ignore_index: int) -> Any:
     q, count = _hard(logp, target, weight, ignore_index)
     return _share(g, logp, reduction, count) * -q
@@ -204,7 +221,7 @@ _nll = structural(
     "nll_loss",
     "NLL",
     "-np.mean(x[np.arange(len(x)), y])",
-    _nll_forward,
+    _hard_cost,
     _nll_vjp,
     None,
     None,

@@ -6,9 +6,14 @@ three records, each the derivative of the other two, are closed under differenti
 
 from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from autograd_lite.graph import operand
 from autograd_lite.ops.record import Case, Op, structural
@@ -17,21 +22,56 @@ from autograd_lite.ops.window import Pair, Window, batched, pair, slide
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
 
+class _Scratch(threading.local):
+    """Memory for columns, which are read at once and never kept: asking the system anew costs more than filling it."""
+
+    most = 1 << 22  # bytes that stay with a thread
+    memory = np.empty(0, np.uint8)
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        """Return an array of any content, valid until the next one is asked for."""
+        size = math.prod(shape) * dtype.itemsize
+        if size > self.most:
+            return np.empty(shape, dtype)
+        if size > self.memory.size:
+            self.memory = np.empty(size, np.uint8)
+        return np.ndarray(shape, dtype, buffer=self.memory)
+
+
+_scratch = _Scratch()
+
+
+# In memory an image is laid out as (C, height, width, N): NumPy's inner loops are then long for small images too.
+
+
+def _batch_last(x: Any) -> Any:
+    return x.transpose(1, 2, 3, 0)
+
+
+def _batch_first(x: Any) -> Any:
+    return x.transpose(3, 0, 1, 2)
+
+
 def _columns(x: Any, window: Window, groups: int) -> Any:
-    """Lay out the patch under each kernel position as a column: shape (groups, C / groups * kernel, N * out)."""
-    count, channels = x.shape[:2]
-    image = window.padded(np.swapaxes(x, 0, 1))
-    columns = np.empty((channels, *window.kernel, count, *window.out), x.dtype)
-    for i, j, part in window.entries():
-        columns[:, i, j] = image[part]
-    height, width = window.kernel
-    return columns.reshape(groups, channels // groups * height * width, count * window.out[0] * window.out[1])
+    """Lay out the patch under each kernel position as a column: shape (groups, C / groups * kernel, out * N)."""
+    image = window.padded(_batch_first(np.ascontiguousarray(_batch_last(x))))
+    count, channels, _, _ = image.shape
+    by_sample, by_channel, by_row, by_column = image.strides
+    (height, width), (down, right), (spread_down, spread_right) = window.kernel, window.stride, window.dilation
+    patches = as_strided(
+        image,
+        (channels, height, width, *window.out, count),
+        (by_channel, spread_down * by_row, spread_right * by_column, down * by_row, right * by_column, by_sample),
+    )
+    columns = _scratch.array(patches.shape, x.dtype)
+    np.copyto(columns, patches)
+    return columns.reshape(groups, channels // groups * height * width, math.prod(window.out) * count)
 
 
 def _rows(x: Any, groups: int) -> Any:
-    """Bring a result (N, O, height, width) to the shape (groups, O / groups, N * height * width)."""
+    """Bring a result (N, O, height, width) to the shape (groups, O / groups, height * width * N)."""
     count, channels, height, width = x.shape
-    return np.swapaxes(x, 0, 1).reshape(groups, channels // groups, count * height * width)
+    return _batch_last(x).reshape(groups, channels // groups, height * width * count)
 
 
 def _filters(w: Any, groups: int) -> Any:
@@ -39,20 +79,24 @@ def _filters(w: Any, groups: int) -> Any:
     return w.reshape(groups, w.shape[0] // groups, w.shape[1] * w.shape[2] * w.shape[3])
 
 
-def _conv_forward(x: Any, w: Any, window: Window, groups: int) -> Any:
-    y = _filters(w, groups) @ _columns(x, window, groups)
-    return np.swapaxes(y.reshape(w.shape[0], x.shape[0], *window.out), 0, 1)
+def _conv_forward(x: Any, w: Any, b: Any = None, *, window: Window, groups: int) -> Any:
+    y = (_filters(w, groups) @ _columns(x, window, groups)).reshape(w.shape[0], *window.out, x.shape[0])
+    if b is not None:
+        b = b.reshape(w.shape[0], 1, 1, 1)
+        y = np.add(y, b, out=y) if y.dtype == b.dtype else y + b
+    return _batch_first(y)
 
 
 def _input_forward(g: Any, w: Any, window: Window, groups: int) -> Any:
     count, channels = g.shape[0], groups * w.shape[1]
-    columns = np.swapaxes(_filters(w, groups), -1, -2) @ _rows(g, groups)
-    columns = columns.reshape(channels, *window.kernel, count, *window.out)
-    height, width = (b + n + a for b, n, a in zip(window.before, window.size, window.after, strict=True))
-    image = np.zeros((channels, count, height, width), columns.dtype)
+    filters, rows = np.swapaxes(_filters(w, groups), -1, -2), _rows(g, groups)
+    columns = _scratch.array((*filters.shape[:2], rows.shape[-1]), np.result_type(g, w))
+    np.matmul(filters, rows, out=columns)
+    parts = np.moveaxis(columns.reshape(channels, *window.kernel, *window.out, count), (1, 2, -1), (0, 1, 2))
+    image = window.blank(parts[0, 0], parts.dtype)
     for i, j, part in window.entries():
-        image[part] += columns[:, i, j]
-    return np.swapaxes(image[window.inside], 0, 1)
+        image[part] += parts[i, j]
+    return image[window.inside]
 
 
 def _weight_forward(x: Any, g: Any, window: Window, groups: int) -> Any:
@@ -79,15 +123,44 @@ def _cases(*order: int) -> tuple[Case, ...]:
     )
 
 
+def _conv_by_image(g: Any, y: Any, x: Any, w: Any, b: Any = None, *, window: Window, groups: int) -> Any:
+    return _conv_input(g, w, window=window, groups=groups)
+
+
+def _conv_by_kernel(g: Any, y: Any, x: Any, w: Any, b: Any = None, *, window: Window, groups: int) -> Any:
+    return _conv_weight(x, g, window=window, groups=groups)
+
+
+def _biased_jvp(tangents: Sequence[Any], y: Any, x: Any, w: Any, b: Any, *, window: Window, groups: int) -> Any:
+    dx, dw, db = tangents
+    terms = [_conv(dx, w, window=window, groups=groups)] if dx is not None else []
+    terms += [_conv(x, dw, window=window, groups=groups)] if dw is not None else []
+    terms += [np.reshape(db, (w.shape[0], 1, 1))] if db is not None else []
+    return sum(terms[1:], terms[0])
+
+
 _conv: Op = structural(
     "conv",
     "conv",
     "conv2d(x, y)",
     _conv_forward,
-    lambda g, y, x, w, window, groups: _conv_input(g, w, window=window, groups=groups),
-    lambda g, y, x, w, window, groups: _conv_weight(x, g, window=window, groups=groups),
+    _conv_by_image,
+    _conv_by_kernel,
     multilinear=True,
     cases=_cases(0, 1),
+)
+
+_biased_conv: Op = structural(
+    "conv_bias",
+    "conv + b",
+    "conv2d(x, y) + np.reshape(z, (-1, 1, 1))",
+    _conv_forward,
+    _conv_by_image,
+    _conv_by_kernel,
+    lambda g, y, x, w, b, window, groups: np.add.reduce(g, axis=(0, 2, 3)),
+    jvp=_biased_jvp,
+    needs="operands",
+    cases=tuple(replace(case, shapes=(*case.shapes, case.shapes[1][:1])) for case in _cases(0, 1)),
 )
 
 _conv_input: Op = structural(
@@ -120,12 +193,9 @@ def _kernel(name: str, weight: Any, rank: int) -> Any:
     return weight if rank == 2 else np.expand_dims(weight, -2)
 
 
-def _biased(name: str, y: Any, bias: Any) -> Any:
-    if bias is None:
-        return y
-    if np.shape(bias) != (y.shape[1],):
-        raise ValueError(f"{name}: expected a bias of shape ({y.shape[1]},), got {np.shape(bias)}")
-    return np.add(y, np.reshape(bias, (y.shape[1], 1, 1)))
+def _check_bias(name: str, bias: Any, filters: int) -> None:
+    if bias is not None and np.shape(bias) != (filters,):
+        raise ValueError(f"{name}: expected a bias of shape ({filters},), got {np.shape(bias)}")
 
 
 def _convolved(
@@ -151,8 +221,9 @@ def _convolved(
         raise ValueError(f"{name}: padding must be 'same', 'valid' or numbers, got {padding!r}")
     else:
         before = after = pair("padding", 0 if padding == "valid" else padding, rank, 0)
-    window = slide(name, x.shape[2:], kernel, stride, dilation, before, after)
-    y = _biased(name, _conv(x, w, window=window, groups=groups), bias)
+    _check_bias(name, bias, filters)
+    geometry = {"window": slide(name, x.shape[2:], kernel, stride, dilation, before, after), "groups": groups}
+    y = _conv(x, w, **geometry) if bias is None else _biased_conv(x, w, bias, **geometry)
     return np.squeeze(y, added) if added else y
 
 
@@ -276,8 +347,11 @@ def _transposed(
             f"{name}: an input of size {out} and a kernel of size {kernel} with stride {stride}, dilation {dilation} "
             f"and padding {before} would give a result of size {size}"
         )
-    window = Window(size, kernel, out, stride, dilation, before, before)
-    y = _biased(name, _conv_input(x, w, window=window, groups=groups), bias)
+    filters = groups * w.shape[1]
+    _check_bias(name, bias, filters)
+    y = _conv_input(x, w, window=Window(size, kernel, out, stride, dilation, before, before), groups=groups)
+    if bias is not None:
+        y = np.add(y, np.reshape(bias, (filters, 1, 1)))
     return np.squeeze(y, added) if added else y
 
 

@@ -6,6 +6,8 @@ So two linear records, a weighted sum over windows and its transpose, are all th
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,11 +35,12 @@ def _sum_forward(x: Any, weights: Any, window: Window) -> Any:
 
 
 def _spread_forward(g: Any, weights: Any, window: Window) -> Any:
-    height, width = (b + n + a for b, n, a in zip(window.before, window.size, window.after, strict=True))
-    shares = [g * weight for weight in weights]
-    image = np.zeros((*g.shape[:-2], height, width), shares[0].dtype)
-    for i, (_, _, part) in enumerate(window.entries()):
-        image[part] += shares[i if len(shares) > 1 else 0]
+    image = window.blank(weights[0] if weights[0].shape == g.shape else g, np.result_type(g, weights))
+    for (_, _, part), weight in zip(window.entries(), itertools.cycle(weights), strict=False):  # one each, or for all
+        if window.disjoint:
+            np.multiply(g, weight, out=image[part])
+        else:
+            image[part] += g * weight
     return image[window.inside]
 
 
@@ -85,17 +88,28 @@ _window_spread: Op = structural(
 
 def _max_forward(x: Any, window: Window) -> Any:
     first, *others = _parts(x, window, -np.inf)
-    y = first.copy()
+    y = first.copy(order="K")
     for part in others:
         np.maximum(y, part, out=y)
     return y
 
 
-def _shares(x: Any, y: Any, window: Window) -> Any:
-    """Return each entry's share of the maximum: equal ones where it is reached several times."""
+def _hits(x: Any, y: Any, window: Window) -> tuple[Any, Any]:
+    """Return, for each entry of the window, 1 where it meets the maximum, and how often the maximum is met."""
     x, y = data_of(x), data_of(y)
-    shares = np.array([part == y for part in _parts(x, window, np.nan)], dtype=x.dtype)  # padding never has a share
-    return shares / np.sum(shares, axis=0)
+    parts = _parts(x, window, np.nan)  # padding never hits
+    hits = np.concatenate([(part == y)[np.newaxis] for part in parts], dtype=x.dtype)
+    return hits, np.add.reduce(hits)
+
+
+def _max_vjp(g: Any, y: Any, x: Any, window: Window) -> Any:
+    hits, ties = _hits(x, y, window)
+    return _window_spread(g / ties, hits, window=window)
+
+
+def _max_jvp(tangents: Sequence[Any], y: Any, x: Any, window: Window) -> Any:
+    hits, ties = _hits(x, y, window)
+    return _window_sum(tangents[0], hits, window=window) / ties
 
 
 _max_pool = structural(
@@ -103,8 +117,8 @@ _max_pool = structural(
     "max▫",
     "the maximum of what the window meets in x",
     _max_forward,
-    lambda g, y, x, window: _window_spread(g, _shares(x, y, window), window=window),
-    jvp=lambda tangents, y, x, window: _window_sum(tangents[0], _shares(x, y, window), window=window),
+    _max_vjp,
+    jvp=_max_jvp,
     kinks="entries that tie for the maximum share the gradient equally (PyTorch gives it all to the first)",
     cases=(
         Case(((2, 2, 4, 6),), {"window": Window((4, 6), (2, 3), (2, 2), stride=(2, 3))}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,28 +36,44 @@ class Window(NamedTuple):
     after: Pair = (0, 0)
 
     def padded(self, x: Any, fill: float = 0.0) -> Any:
-        """Return the image with its padding, or itself when it has none."""
+        """Return the images with their padding, or themselves when they have none."""
         if not any(self.before + self.after):
             return x
-        height, width = (b + n + a for b, n, a in zip(self.before, self.size, self.after, strict=True))
-        big = np.full((*x.shape[:-2], height, width), fill, np.result_type(x.dtype, fill))
+        big = self.blank(x, np.result_type(x.dtype, fill), fill)
         big[self.inside] = x
         return big
+
+    def blank(self, like: Any, dtype: Any, fill: float = 0.0) -> Any:
+        """Return padded images that are all ``fill``, as many as those given and laid out in memory like them."""
+        (top, left), (height, width), (bottom, right) = self.before, self.size, self.after
+        shape = (*like.shape[:-2], top + height + bottom, left + width + right)
+        blank = np.empty_like(like, dtype, shape=shape)
+        blank.fill(fill)
+        return blank
 
     @property
     def inside(self) -> Any:
         """Where in the padded image the image is."""
-        return (..., *(slice(b, b + n) for b, n in zip(self.before, self.size, strict=True)))
+        (top, left), (height, width) = self.before, self.size
+        return (..., slice(top, top + height), slice(left, left + width))
 
-    def entries(self) -> Iterator[tuple[int, int, Any]]:
+    def entries(self) -> tuple[tuple[int, int, Any], ...]:
         """For each entry of the kernel: its row and column, and the part of the padded image that it meets."""
-        rows, columns = (
-            [slice(k * d, k * d + (n - 1) * s + 1, s) for k in range(size)]
-            for size, n, s, d in zip(self.kernel, self.out, self.stride, self.dilation, strict=True)
-        )
-        for i, row in enumerate(rows):
-            for j, column in enumerate(columns):
-                yield i, j, (..., row, column)
+        return _entries(self.kernel, self.out, self.stride, self.dilation)
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether no entry of the image meets the kernel twice."""
+        return self.dilation == (1, 1) and all(s >= k for s, k in zip(self.stride, self.kernel, strict=True))
+
+
+@functools.lru_cache(maxsize=256)
+def _entries(kernel: Pair, out: Pair, stride: Pair, dilation: Pair) -> tuple[tuple[int, int, Any], ...]:
+    rows, columns = (
+        [slice(k * d, k * d + (n - 1) * s + 1, s) for k in range(size)]
+        for size, n, s, d in zip(kernel, out, stride, dilation, strict=True)
+    )
+    return tuple((i, j, (..., row, column)) for i, row in enumerate(rows) for j, column in enumerate(columns))
 
 
 def pair(what: str, value: Any, rank: int, least: int) -> Pair:
@@ -81,6 +97,7 @@ def batched(name: str, x: Any, rank: int) -> tuple[Any, tuple[int, ...]]:
     return (np.expand_dims(x, added) if added else x), added
 
 
+@functools.lru_cache(maxsize=256)
 def slide(name: str, size: Pair, kernel: Pair, stride: Pair, dilation: Pair, before: Pair, after: Pair) -> Window:
     """Make a window, computing the size of the result; refuse a kernel that is larger than the padded image."""
     padded = tuple(b + n + a for b, n, a in zip(before, size, after, strict=True))
