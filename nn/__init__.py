@@ -6,7 +6,9 @@ from nn import (
     metrics as metrics,
     optim as optim,
     scalar as scalar,
+    schedule as schedule,
     train as train,
+    utils as utils,
 )
 from nn.activation import (
     CELU as CELU,
@@ -27,6 +29,7 @@ from nn.activation import (
     Tanh as Tanh,
 )
 from nn.attention import MultiheadAttention as MultiheadAttention, TransformerEncoderLayer as TransformerEncoderLayer
+from nn.cells import GRUCell as GRUCell, LSTMCell as LSTMCell, RNNCell as RNNCell
 from nn.checkpoint import load_weights as load_weights, save_weights as save_weights
 from nn.container import (
     ModuleDict as ModuleDict,
@@ -55,6 +58,16 @@ from nn.loss import (
     MSELoss as MSELoss,
     NLLLoss as NLLLoss,
 )
+from nn.loss_more import (
+    CosineEmbeddingLoss as CosineEmbeddingLoss,
+    FocalLoss as FocalLoss,
+    HingeEmbeddingLoss as HingeEmbeddingLoss,
+    HingeLoss as HingeLoss,
+    HuberLoss as HuberLoss,
+    KLDivLoss as KLDivLoss,
+    SigmoidFocalLoss as SigmoidFocalLoss,
+    SmoothL1Loss as SmoothL1Loss,
+)
 from nn.mlp import MLP as MLP
 from nn.module import HookHandle as HookHandle, Module as Module, Parameter as Parameter
 from nn.norm import (
@@ -65,12 +78,5 @@ from nn.norm import (
     RMSNorm as RMSNorm,
 )
 from nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d, AvgPool2d as AvgPool2d, MaxPool2d as MaxPool2d
-from nn.recurrent import (
-    GRU as GRU,
-    LSTM as LSTM,
-    RNN as RNN,
-    GRUCell as GRUCell,
-    LSTMCell as LSTMCell,
-    RNNCell as RNNCell,
-)
+from nn.recurrent import GRU as GRU, LSTM as LSTM, RNN as RNN
 from nn.reshape import Unflatten as Unflatten, Upsample as Upsample

@@ -145,7 +145,7 @@ class MultiheadAttention(Module):
         average_attn_weights : bool, optional
             Whether to return the mean of the heads' weights.
         is_causal : bool, optional
-            Whether a query sees no later key. PyTorch takes it for a hint and wants a mask as well; here it suffices.
+            Whether a query sees no later key, whatever the masks say. (PyTorch takes it for a hint beside a mask.)
 
         Returns
         -------
@@ -228,7 +228,7 @@ class MultiheadAttention(Module):
             allowed = [(queries, keys), (count * heads, queries, keys)]
             target = (queries, keys) if np.ndim(attn_mask) == 2 else whole
             terms.append(self._numbers("attn_mask", attn_mask, q.dtype, allowed, target))
-        elif is_causal:
+        if is_causal:
             terms.append(causal_mask(queries, keys, q.dtype))
         return sum(terms[1:], terms[0]) if terms else None
 

@@ -1,9 +1,11 @@
-"""Weights on disk, as safetensors: readable by PyTorch and others, and safe to read (no pickle)."""
+"""Weights and whole training states on disk, as safetensors: safe to read (no pickle), and all or nothing."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,22 @@ import numpy as np
 from autograd_lite import graph
 from nn.module import Module
 
-__all__ = ["load_weights", "save_weights"]
+__all__ = ["CheckpointError", "load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
+
+Array = np.ndarray[Any, Any]
+PathLike = str | os.PathLike[str]
+_DTYPES = {
+    "F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16,
+    "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
+}  # fmt: skip
+_FORMAT = "nn checkpoint 1"
 
 
-def save_weights(
-    model: Module | Mapping[str, Any], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
-) -> None:
+class CheckpointError(ValueError):
+    """A file is truncated, damaged, or not what it should be."""
+
+
+def save_weights(model: Module | Mapping[str, Any], path: PathLike, metadata: Mapping[str, str] | None = None) -> None:
     """Write the weights of a model, or a state dict, to a safetensors file; needs safetensors.
 
     The file appears whole or not at all: an older one of that name stays until the new one is on the disk.
@@ -41,12 +53,11 @@ def save_weights(
     from safetensors.numpy import save
 
     state = model.state_dict() if isinstance(model, Module) else model
-    # The library writes the memory as it lies: a transposed or strided array would come back scrambled.
-    arrays = {key: np.array(graph.data_of(x), order="C") for key, x in state.items()}
+    arrays = {key: _in_order(graph.data_of(x)) for key, x in state.items()}
     write_atomically(path, save(arrays, metadata=None if metadata is None else dict(metadata)))
 
 
-def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
+def load_weights(path: PathLike) -> dict[str, Array]:
     """Read a safetensors file; give the result to ``model.load_state_dict``. Needs safetensors.
 
     Parameters
@@ -56,33 +67,176 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]
     Returns
     -------
     dict of str to ndarray
+        bfloat16, which NumPy lacks, becomes float32.
 
     Raises
     ------
-    ValueError
+    CheckpointError
         When the file is truncated or not a safetensors file.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    return _read(path)[0]
 
+
+def save_checkpoint(path: PathLike, state: Mapping[str, Any]) -> None:
+    """Write a training state, whole or not at all; needs safetensors.
+
+    Parameters
+    ----------
+    path : path-like
+    state : mapping of str
+        Numbers, texts, arrays, and lists, tuples and dicts of them: state dicts of models, optimisers and schedules,
+        ``generator.bit_generator.state``, and whatever else is to go on.
+
+    Raises
+    ------
+    TypeError
+        For anything else; objects are not written, so that none is ever made by reading.
+
+    Examples
+    --------
+    >>> import tempfile, nn
+    >>> model = nn.Linear(2, 1)
+    >>> optimizer = nn.optim.Adam(model.parameters())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/state.safetensors"
+    ...     save_checkpoint(path, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3})
+    ...     load_checkpoint(path)["epoch"]
+    3
+    """
+    from safetensors.numpy import save
+
+    arrays: dict[str, Array] = {}
+    text = json.dumps(_encoded(dict(state), "", arrays))
+    metadata = {"format": _FORMAT, "state": text, "sha256": _digest(text, arrays)}
+    write_atomically(path, save(arrays, metadata=metadata))
+
+
+def load_checkpoint(path: PathLike) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote, to the last bit.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    CheckpointError
+        When the file is truncated, damaged in any bit, or not a checkpoint.
+    """
+    arrays, metadata = _read(path)
+    if metadata.get("format") != _FORMAT:
+        raise CheckpointError(f"{os.fspath(path)} is a safetensors file, but not a checkpoint: load_weights reads it")
+    text = metadata.get("state", "")
+    if metadata.get("sha256") != _digest(text, arrays):
+        raise CheckpointError(f"{os.fspath(path)} is damaged: its contents do not fit its checksum")
     try:
-        arrays: dict[str, np.ndarray[Any, Any]] = load(Path(path).read_bytes())
-    except SafetensorError as error:
-        raise ValueError(f"{os.fspath(path)} is not a whole safetensors file: {error}") from None
-    return arrays
+        state = _decoded(json.loads(text), arrays)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CheckpointError(f"{os.fspath(path)} is not a checkpoint: {type(error).__name__}: {error}") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{os.fspath(path)} is not a checkpoint: it holds no state")
+    return state
 
 
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+def write_atomically(path: PathLike, content: bytes) -> None:
     """Write a file through a temporary one beside it, so that no reader ever sees half of it."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    temporary = target.parent / f".{target.name}.{secrets.token_hex(8)}.tmp"
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut too, where folders can be opened."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the arrays and the metadata of a safetensors file."""
+    from safetensors import SafetensorError, deserialize
+
+    content = Path(path).read_bytes()
+    try:
+        entries = deserialize(content)  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise CheckpointError(f"{os.fspath(path)} is not a whole safetensors file: {error}") from None
+    # The library has checked the header by now, but does not give the metadata of bytes.
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return {name: _array_of(path, name, entry) for name, entry in entries}, header.get("__metadata__", {})
+
+
+def _array_of(path: PathLike, name: str, entry: Mapping[str, Any]) -> Array:
+    kind, shape = entry["dtype"], entry["shape"]
+    if kind == "BF16":  # the upper half of a float32
+        return (np.frombuffer(entry["data"], "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
+    if kind not in _DTYPES:
+        raise CheckpointError(f"{os.fspath(path)}: {name!r} is of dtype {kind}, which NumPy has not")
+    dtype = np.dtype(_DTYPES[kind])
+    return np.frombuffer(entry["data"], dtype.newbyteorder("<")).reshape(shape).astype(dtype)
+
+
+def _in_order(x: Any) -> Array:
+    # The library writes the memory as it lies: a transposed or strided array would come back scrambled.
+    array = np.asarray(x)
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def _digest(text: str, arrays: Mapping[str, Array]) -> str:
+    sha = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        sha.update(f"{name} {array.dtype.name} {array.shape}".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def _encoded(x: Any, path: str, arrays: dict[str, Array]) -> Any:
+    """Return a state as JSON has it, lists aside as tagged dicts; its arrays go into ``arrays``."""
+    x = graph.data_of(x)
+    if x is None or isinstance(x, (bool, int, float, str)):
+        return x
+    if isinstance(x, np.ndarray) and x.dtype.newbyteorder("=") in map(np.dtype, _DTYPES.values()):
+        arrays[path] = _in_order(x)
+        return {"array": path}
+    if isinstance(x, np.generic) and x.dtype.kind in "biuf":
+        return x.item()
+    if isinstance(x, Mapping) and all(type(key) in (str, int) for key in x):
+        prefix = f"{path}." if path else ""
+        return {"dict": [[key, _encoded(value, f"{prefix}{key}", arrays)] for key, value in x.items()]}
+    if isinstance(x, (list, tuple)):
+        items = [_encoded(value, f"{path}.{i}", arrays) for i, value in enumerate(x)]
+        return items if isinstance(x, list) else {"tuple": items}
+    raise TypeError(f"a checkpoint holds numbers, texts and arrays, got {type(x).__name__} at {path!r}")
+
+
+def _decoded(x: Any, arrays: Mapping[str, Array]) -> Any:
+    if isinstance(x, list):
+        return [_decoded(value, arrays) for value in x]
+    if isinstance(x, dict):
+        ((tag, content),) = x.items()
+        if tag == "array":
+            return arrays[content]
+        if tag == "tuple":
+            return tuple(_decoded(value, arrays) for value in content)
+        if tag == "dict":
+            return {key: _decoded(value, arrays) for key, value in content}
+        raise ValueError(f"unknown tag {tag!r}")
+    return x

@@ -25,6 +25,7 @@ class _Conv(Module):
     bias: Parameter | None
     _rank: ClassVar[int] = 2
     _transposed: ClassVar[bool] = False
+    output_padding: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -123,6 +124,7 @@ class _Conv(Module):
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         text += f", padding={self.padding}" if self.padding != (0,) * self._rank else ""
         text += f", dilation={self.dilation}" if self.dilation != (1,) * self._rank else ""
+        text += f", output_padding={self.output_padding}" if any(self.output_padding) else ""
         text += f", groups={self.groups}" if self.groups != 1 else ""
         text += ", bias=False" if self.bias is None else ""
         return text + (f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else "")
@@ -276,7 +278,3 @@ class ConvTranspose2d(_Conv):
                 f"an output_size between {least} and {most}", str(tuple(wanted)), "Leave it out for the least."
             )
         return extra
-
-    def extra_repr(self) -> str:
-        more = f", output_padding={self.output_padding}" if any(self.output_padding) else ""
-        return super().extra_repr() + more

@@ -30,15 +30,17 @@ def plot_history(history: History, path: Any = None, title: str | None = None, v
     """
     from matplotlib.figure import Figure
 
-    names = [c for c in history.columns if c not in ("epoch", "lr", "seconds") and not c.startswith("val_")]
+    numbers = {
+        c: [(row["epoch"], row[c]) for row in history if isinstance(row.get(c), (int, float))] for c in history.columns
+    }
+    names = [c for c in numbers if numbers[c] and c not in ("epoch", "lr", "seconds") and not c.startswith("val_")]
     figure = Figure(figsize=(5.2 * len(names), 3.8), dpi=150, layout="constrained")
-    epochs = history["epoch"]
     for i, name in enumerate(names):
         axes = figure.add_subplot(1, len(names), i + 1)
         curves = [(name, "training", _TRAINING), (f"val_{name}", validation, _VALIDATION)]
         for column, label, colour in curves:
-            if column in history.columns:
-                values = history[column]
+            if numbers.get(column):
+                epochs, values = zip(*numbers[column], strict=True)
                 axes.plot(epochs, values, color=colour, linewidth=1.6, label=f"{label}, {values[-1]:.3f} at the end")
                 axes.plot(epochs[-1], values[-1], "o", color=colour, markersize=4, clip_on=False)
         axes.set_title(name.replace("_", " "), loc="left", fontsize=11)

@@ -189,11 +189,14 @@ class DataLoader:
     def __iter__(self) -> Iterator[Any]:
         if self.batch_size is None:
             return (self.dataset[int(i)] for i in self._order())
+        return map(self.collect, self.batches())
+
+    def collect(self, indices: Indices) -> Any:
+        """Return the batch of these samples."""
         take = getattr(self.dataset, "batch", None) if self.collate_fn is None else None
         if take is not None:
-            return map(take, self._batches())
-        collate = self.collate_fn or _collate
-        return (collate([self.dataset[int(i)] for i in indices]) for indices in self._batches())
+            return take(indices)
+        return (self.collate_fn or _collate)([self.dataset[int(i)] for i in indices])
 
     def _order(self) -> Indices:
         if self.sampler is not None:
@@ -202,7 +205,8 @@ class DataLoader:
             return (self.generator or default_generator()).permutation(len(self.dataset))
         return np.arange(len(self.dataset))
 
-    def _batches(self) -> Iterator[Indices]:
+    def batches(self) -> Iterator[Indices]:
+        """Yield the indices of each batch of an epoch."""
         if self.batch_sampler is not None:
             yield from self.batch_sampler
             return

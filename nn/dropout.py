@@ -72,5 +72,5 @@ class Dropout2d(Dropout):
     def forward(self, x: Any) -> Any:
         if np.ndim(x) not in (3, 4):
             fix = "Use nn.Dropout for entries that are no images."
-            raise ShapeError(self, "an input of shape (N, C, height, width), N optional", str(np.shape(x)), fix)
+            raise ShapeError(self, "an input of shape (N, C, height, width) or (N, C, length)", str(np.shape(x)), fix)
         return functional_layers.dropout2d(x, self.p, self.training, self.generator)

@@ -7,16 +7,46 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import Tensor, default_generator, graph, ops
+from nn.embedding import embedding as embedding
+from nn.functional_layers import (
+    dropout2d as dropout2d,
+    group_norm as group_norm,
+    layer_norm as layer_norm,
+    rms_norm as rms_norm,
+    scaled_dot_product_attention as scaled_dot_product_attention,
+)
+from nn.functional_losses import (
+    cosine_embedding_loss as cosine_embedding_loss,
+    focal_loss as focal_loss,
+    hinge_embedding_loss as hinge_embedding_loss,
+    hinge_loss as hinge_loss,
+    huber_loss as huber_loss,
+    kl_div as kl_div,
+    sigmoid_focal_loss as sigmoid_focal_loss,
+    smooth_l1_loss as smooth_l1_loss,
+)
+from nn.pooling import (
+    adaptive_avg_pool2d as adaptive_avg_pool2d,
+    avg_pool2d as avg_pool2d,
+    max_pool2d as max_pool2d,
+)
+from nn.reshape import interpolate as interpolate, unflatten as unflatten
 
 celu, elu, hardtanh, leaky_relu, linear = ops.celu, ops.elu, ops.hardtanh, ops.leaky_relu, ops.linear
 logsigmoid, mish, relu, selu, sigmoid = ops.logsigmoid, ops.mish, ops.relu, ops.selu, ops.sigmoid
 silu, softsign, tanh = ops.silu, ops.softsign, ops.tanh
+conv1d, conv2d, conv_transpose1d = ops.conv1d, ops.conv2d, ops.conv_transpose1d
+conv_transpose2d = ops.conv_transpose2d
 cross_entropy, l1_loss, mse_loss, nll_loss = ops.cross_entropy, ops.l1_loss, ops.mse_loss, ops.nll_loss
 
 __all__ = [
-    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "cross_entropy", "dropout",
-    "elu", "flatten", "gelu", "hardtanh", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mish",
-    "mse_loss", "nll_loss", "relu", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
+    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "celu", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "cosine_embedding_loss", "cross_entropy",
+    "dropout", "dropout2d", "elu", "embedding", "flatten", "focal_loss", "gelu", "group_norm", "hardtanh",
+    "hinge_embedding_loss", "hinge_loss", "huber_loss", "interpolate", "kl_div", "l1_loss", "layer_norm",
+    "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool2d", "mish", "mse_loss", "nll_loss", "relu",
+    "rms_norm", "scaled_dot_product_attention", "selu", "sigmoid", "sigmoid_focal_loss", "silu", "smooth_l1_loss",
+    "softmax", "softplus", "softsign", "tanh", "unflatten",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def _normalized(x: Any, axes: tuple[int, ...], eps: float, centered: bool = True
     """Bring the mean over some axes to 0, if asked to, and the mean square to 1."""
     if centered:
         x = x - np.mean(x, axis=axes, keepdims=True)
-    return x / np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + eps)
+    return x * (1 / np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + eps))
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
@@ -144,7 +144,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, generator: np.r
     Parameters
     ----------
     input : array_like
-        Shape (N, C, height, width), or (C, height, width).
+        Shape (N, C, height, width) or (N, C, length).
     p : float, optional
     training : bool, optional
         False gives the input back.
@@ -167,8 +167,8 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, generator: np.r
     """
     x = graph.operand(input)
     if x.ndim not in (3, 4):
-        raise ValueError(f"dropout2d takes an input of shape (N, C, height, width), N optional, got {x.shape}")
-    noise = _noise((*x.shape[:-2], 1, 1), p, x.dtype, generator)
+        raise ValueError(f"dropout2d takes an input of shape (N, C, height, width) or (N, C, length), got {x.shape}")
+    noise = _noise(x.shape[:2] + (1,) * (x.ndim - 2), p, x.dtype, generator)
     return x * noise if training and p else input
 
 

@@ -14,6 +14,12 @@ class History:
     ``history["loss"]`` is a column, ``history[-1]`` the last row, ``len(history)`` the number of epochs, and
     printing it gives a table.
 
+    Attributes
+    ----------
+    rows : list of dict
+    ended : str
+        Why the run ended before its time, if it did.
+
     Examples
     --------
     >>> history = History()
@@ -29,6 +35,7 @@ class History:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.ended = ""
 
     def append(self, row: dict[str, Any]) -> None:
         """Add the figures of one more epoch."""
@@ -59,7 +66,8 @@ class History:
         return "\n".join("  ".join(x.rjust(w) for x, w in zip(line, widths, strict=True)) for line in lines)
 
     def __repr__(self) -> str:
-        return f"History({len(self)} epochs of {', '.join(self.columns) or 'nothing'})"
+        ended = f", {self.ended}" if self.ended else ""
+        return f"History({len(self)} epochs of {', '.join(self.columns) or 'nothing'}{ended})"
 
     def plot(self, path: Any = None) -> Any:
         """Draw the curves, training and validation together; needs matplotlib.

@@ -13,8 +13,8 @@ import numpy as np
 from autograd_lite import Tensor, default_generator, graph
 
 __all__ = [
-    "calculate_gain", "constant_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
-    "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_",
+    "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 Generator = np.random.Generator | None
@@ -63,6 +63,39 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     return _fill(tensor, (generator or default_generator()).normal(mean, std, tensor.shape))
 
 
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator = None
+) -> Tensor:
+    """Fill with normal numbers, of those between ``a`` and ``b``; return the tensor.
+
+    Examples
+    --------
+    >>> import numpy as np, nn
+    >>> w = trunc_normal_(nn.Parameter(np.empty(1000)), std=0.5, a=-1.0, b=1.0)
+    >>> bool(abs(w.numpy()).max() <= 1.0)
+    True
+    """
+    if not a < b or not std > 0:
+        raise ValueError(f"expected a < b and std > 0, got a={a}, b={b}, std={std}")
+    source = generator or default_generator()
+    mode = min(max(mean, a), b)
+    reach = math.hypot(mode - mean, 9 * std)  # beyond, the density is below 1e-17 of its peak
+    low, high = max(a, mean - reach), min(b, mean + reach)
+    share = (math.erf((b - mean) / (std * math.sqrt(2))) - math.erf((a - mean) / (std * math.sqrt(2)))) / 2
+    values = np.empty(tensor.size)
+    missing = np.arange(tensor.size)
+    while missing.size:  # rejection: of normal numbers or, where those would rarely fit, uniform ones (Robert 1995)
+        if share > 0.3:
+            drawn = source.normal(mean, std, missing.size)
+            fits = (low <= drawn) & (drawn <= high)
+        else:
+            drawn = source.uniform(low, high, missing.size)
+            fits = source.random(missing.size) <= np.exp(((mode - mean) ** 2 - (drawn - mean) ** 2) / (2 * std * std))
+        values[missing[fits]] = drawn[fits]
+        missing = missing[~fits]
+    return _fill(tensor, values.reshape(tensor.shape))
+
+
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one number; return the tensor.
 
@@ -90,6 +123,51 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     return _fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill a convolution's weight, of 3 to 5 axes, so that it passes channels on unchanged; return the tensor.
+
+    As many channels of each group as go in and come out; the others give zeros.
+
+    Examples
+    --------
+    >>> import numpy as np, nn
+    >>> dirac_(nn.Parameter(np.empty((2, 1, 3))))
+    Parameter([[[0., 1., 0.]],
+    <BLANKLINE>
+           [[0., 0., 0.]]], requires_grad=True)
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    outputs, inputs, *window = tensor.shape
+    if outputs % groups:
+        raise ValueError("dim 0 must be divisible by groups")
+    values = np.zeros(tensor.shape)
+    for first in range(0, outputs, outputs // groups):
+        channels = np.arange(min(outputs // groups, inputs))
+        middle: Any = (first + channels, channels, *(size // 2 for size in window))
+        values[middle] = 1
+    return _fill(tensor, values)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator = None) -> Tensor:
+    """Fill a matrix with normal numbers and, in each column, that part of zeros (Martens 2010); return the tensor.
+
+    Examples
+    --------
+    >>> import numpy as np, nn
+    >>> w = sparse_(nn.Parameter(np.empty((10, 3))), sparsity=0.7)
+    >>> (w.numpy() != 0).sum(axis=0)
+    array([3, 3, 3])
+    """
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    source = generator or default_generator()
+    values = source.normal(0.0, std, tensor.shape)
+    order = source.permuted(np.broadcast_to(np.arange(tensor.shape[0])[:, None], tensor.shape), axis=0)
+    values[order < math.ceil(sparsity * tensor.shape[0])] = 0
+    return _fill(tensor, values)
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from autograd_lite import Value, default_generator
 from nn.errors import ShapeError
+from nn.unrolling import Unrolled, unroll
 
-__all__ = ["MLP", "Layer", "Module", "Neuron"]
+__all__ = ["MLP", "Layer", "Module", "Neuron", "Unrolled", "unroll"]
 
 
 class Module:

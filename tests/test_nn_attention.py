@@ -12,7 +12,7 @@ import pytest
 import nn
 from autograd_lite import Tensor, gradcheck, manual_seed
 from nn.functional_layers import scaled_dot_product_attention
-from tests.test_nn_layers import check_gradients, normal
+from tests.test_nn_layers import check_gradients, normal, reseed
 
 ATTENTIONS: dict[str, dict[str, Any]] = {
     "self": {},
@@ -20,6 +20,11 @@ ATTENTIONS: dict[str, dict[str, Any]] = {
     "other sizes": {"kdim": 3, "vdim": 5},
     "extra keys": {"add_bias_kv": True, "add_zero_attn": True},
 }
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers() -> None:
+    reseed()
 
 
 def inputs(layer: nn.MultiheadAttention, queries: int = 2, keys: int = 3, count: int = 2) -> list[Any]:
@@ -69,6 +74,7 @@ def test_a_query_sees_what_the_masks_leave() -> None:
         layer(q, k, v, np.where(padding, -np.inf, 0.0), is_causal=True),
         layer(q, k, v, padding, attn_mask=np.broadcast_to(hidden, (4, 3, 3)), is_causal=True),
     ]
+    assert np.all(layer(q, k, v, attn_mask=normal(3, 3), is_causal=True)[1].numpy()[:, hidden] == 0)
     for _, other in same:
         np.testing.assert_array_equal(other.numpy(), weights)
 

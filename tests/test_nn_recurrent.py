@@ -13,7 +13,7 @@ import pytest
 import nn
 from autograd_lite import Tensor, Value, gradcheck, manual_seed, ops
 from autograd_lite.ops import cells
-from tests.test_nn_layers import check_gradients, normal
+from tests.test_nn_layers import check_gradients, normal, reseed
 
 LAYERS: dict[str, Callable[..., nn.Module]] = {
     "RNN": nn.RNN,
@@ -23,6 +23,11 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
     "GRU": nn.GRU,
 }
 CELLS = {"RNN": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers() -> None:
+    reseed()
 
 
 def start(layer: Any, count: int, total: int = 1) -> Any:
@@ -45,7 +50,13 @@ def test_gradients(name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_of_stacked_layers_in_both_directions(name: str) -> None:
     layer = LAYERS[name](2, 3, num_layers=2, bidirectional=True, batch_first=True)
-    check_gradients(layer, normal(1, 2, 2), start(layer, 1, 4), max_entries=0)
+    report = gradcheck(layer.requires_grad_(False), normal(1, 2, 2), start(layer, 1, 4), max_entries=0)
+    assert report.ok, report
+
+
+def test_gradients_of_every_weight_of_stacked_layers() -> None:
+    layer = nn.LSTM(1, 2, num_layers=2, bidirectional=True)
+    check_gradients(layer, normal(2, 1, 1), max_entries=0)
 
 
 @pytest.mark.parametrize("name", LAYERS)

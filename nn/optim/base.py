@@ -13,11 +13,18 @@ from nn.optim.block import Array, Block, blocks_of
 
 __all__ = ["Optimizer"]
 
+_NOT_NEGATIVE = {"lr": "learning rate", "eps": "epsilon value"}
+_NOT_NEGATIVE |= {
+    name: f"{name} value"
+    for name in ("momentum", "alpha", "weight_decay", "lr_decay", "initial_accumulator_value", "momentum_decay")
+}
+
 
 class Optimizer:
     """The base of the optimisers.
 
-    A subclass passes its options as ``defaults`` and defines ``_update``, which moves flat arrays.
+    A subclass passes its options as ``defaults``, names its state in ``_slots``, and defines ``_update``, which moves
+    flat arrays.
 
     Parameters
     ----------
@@ -30,6 +37,8 @@ class Optimizer:
     ----------
     param_groups : list of dict
         Each holds ``"params"`` and the options; those may be changed at any time, and schedules do.
+    has_stepped : bool
+        Whether `step` was ever called.
 
     Raises
     ------
@@ -45,9 +54,11 @@ class Optimizer:
     """
 
     _counts_steps: ClassVar[bool] = False  # whether PyTorch keeps a "step" in the state of this optimiser
+    _numbers: ClassVar[Mapping[str, float]] = {}  # state of a single number a parameter, with its initial value
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
+        self.has_stepped = False
         self.param_groups: list[dict[str, Any]] = []
         self._blocks: list[list[Block]] = []
         if isinstance(params, Node) or not isinstance(params, Iterable):
@@ -82,7 +93,7 @@ class Optimizer:
             raise ValueError("optimizer contains a parameter group with duplicate parameters")
         if {id(p) for p in params} & {id(p) for group in self.param_groups for p in group["params"]}:
             raise ValueError("some parameters appear in more than one parameter group")
-        unknown = sorted(param_group.keys() - self.defaults.keys() - {"params", "name"})
+        unknown = sorted(param_group.keys() - self.defaults.keys() - {"params", "name", "initial_lr"})
         if unknown:
             raise ValueError(f"{type(self).__name__} has no option {', '.join(map(repr, unknown))}")
         group = {**self.defaults, **param_group, "params": params}
@@ -92,14 +103,16 @@ class Optimizer:
 
     def _check(self, group: dict[str, Any]) -> None:
         """Raise ValueError for options out of range."""
-        if not group["lr"] >= 0.0:
-            raise ValueError(f"Invalid learning rate: {group['lr']}")
-        if not group["weight_decay"] >= 0.0:
-            raise ValueError(f"Invalid weight_decay value: {group['weight_decay']}")
+        for name, said in _NOT_NEGATIVE.items():
+            if name in group and not group[name] >= 0.0:
+                raise ValueError(f"Invalid {said}: {group[name]}")
+        for i, beta in enumerate(group.get("betas", ())):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """Return the names of the state arrays that a group needs."""
-        return ()
+    def _slots(self, group: dict[str, Any]) -> dict[str, float]:
+        """Return the names of the state arrays that a group needs, and what they are filled with at first."""
+        return {}
 
     def _update(self, w: Array, g: Array, state: dict[str, Array], step: int, group: dict[str, Any]) -> None:
         """Move ``w`` in place, in one NumPy call at the end; ``g`` may be overwritten, ``step`` counts from 1."""
@@ -125,19 +138,19 @@ class Optimizer:
         for group, blocks in zip(self.param_groups, self._blocks, strict=True):
             slots = self._slots(group)
             for block in blocks:
-                if slots != tuple(block.state):
-                    self._make_state(block, slots)
+                if slots != block.slots and block.make_state(slots, self._numbers) and not self._counts_steps:
+                    for part in block.parts:
+                        part.steps = 0
                 present = block.gather()
-                for part, step in block.parts(present):
-                    state = {name: array[part] for name, array in block.state.items()}
-                    self._update(block.data[part], block.grad[part], state, step, group)
-                block.moved(present)
+                for part in block.parts if present is None else block.moving(present):
+                    part.steps += 1
+                    self._update(part.data, part.grad, part.state, part.steps, group)
+                if present is None and block.of_arrays:
+                    graph.mark_written(block.params)
+                else:
+                    block.moved(present)
+        self.has_stepped = True
         return loss
-
-    def _make_state(self, block: Block, slots: tuple[str, ...]) -> None:
-        if not self._counts_steps:
-            block.steps[:] = 0
-        block.state = {name: block.state.get(name, np.zeros_like(block.data)) for name in slots}
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients: None, or zeros if not ``set_to_none``."""
@@ -153,9 +166,8 @@ class Optimizer:
         """The state of each parameter that has moved, by name: arrays of its shape, views of what the steps use."""
         found: dict[Any, dict[str, Array]] = {}
         for block in (b for blocks in self._blocks for b in blocks):
-            for p, place, steps in zip(block.params, block.places, block.steps.tolist(), strict=True):
-                if steps and (block.state or self._counts_steps):
-                    own = {name: array[place].reshape(np.shape(p._data)) for name, array in block.state.items()}
+            for p, (steps, own) in zip(block.params, block.states(), strict=True):
+                if steps and (own or self._counts_steps):
                     found[p] = {"step": np.array(float(steps)), **own} if self._counts_steps else own
         return found
 
@@ -183,6 +195,23 @@ class Optimizer:
         state_dict : mapping
             As ``state_dict()`` makes.
         """
+        groups, params, states = self._matched(state_dict)
+        loaded = {}
+        for i, (p, own) in enumerate(zip(params, states, strict=True)):
+            for name, array in own.items():
+                expected = () if name == "step" or name in self._numbers else np.shape(p._data)
+                if array.shape != expected:
+                    raise ValueError(f"loaded {name!r} of parameter {i} has shape {array.shape}, expected {expected}")
+            loaded[id(p)] = own
+        for mine, theirs, blocks in zip(self.param_groups, groups, self._blocks, strict=True):
+            mine.update({name: x for name, x in theirs.items() if name != "params"})
+            for block in blocks:
+                block.load([loaded[id(p)] for p in block.params], self._slots(mine), self._numbers)
+
+    def _matched(
+        self, state_dict: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], list[Node], list[dict[str, Array]]]:
+        """Return the groups of a state dict, and its state of each parameter; refuse what does not fit ours."""
         groups = [dict(group) for group in state_dict["param_groups"]]
         if len(groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -192,26 +221,16 @@ class Optimizer:
             )
         order = [i for group in groups for i in group["params"]]
         params = [p for group in self.param_groups for p in group["params"]]
-        loaded: dict[int, dict[str, Array]] = {}
-        for i, p in zip(order, params, strict=True):
-            own = state_dict["state"].get(i, {})
-            loaded[id(p)] = {name: np.asarray(graph.data_of(x)) for name, x in own.items() if x is not None}
-            for name, array in loaded[id(p)].items():
-                if name != "step" and array.shape != np.shape(p._data):
-                    raise ValueError(
-                        f"loaded {name!r} of parameter {i} has shape {array.shape}, expected {np.shape(p._data)}"
-                    )
-        for mine, theirs, blocks in zip(self.param_groups, groups, self._blocks, strict=True):
-            mine.update({name: x for name, x in theirs.items() if name != "params"})
-            for block in blocks:
-                block.load([loaded[id(p)] for p in block.params], self._slots(mine))
+        states = [state_dict["state"].get(i, {}) for i in order]
+        return groups, params, [{k: _array(x) for k, x in own.items() if x is not None} for own in states]
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies of views are no views any more: blocks are made anew from the state dict.
-        return {"groups": self.param_groups, "defaults": self.defaults, "saved": self.state_dict()}
+        state = {"groups": self.param_groups, "defaults": self.defaults, "has_stepped": self.has_stepped}
+        return {**state, "saved": self.state_dict()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.defaults, self.param_groups = state["defaults"], state["groups"]
+        self.defaults, self.param_groups, self.has_stepped = state["defaults"], state["groups"], state["has_stepped"]
         self._blocks = [blocks_of(group["params"]) for group in self.param_groups]
         self.load_state_dict(state["saved"])
 
@@ -221,3 +240,8 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
+
+
+def _array(x: Any) -> Array:
+    """Return an entry of a state dict as an array; lists of tensors are stacked."""
+    return np.stack([_array(e) for e in x]) if isinstance(x, list) and x else np.asarray(graph.data_of(x))

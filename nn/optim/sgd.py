@@ -59,25 +59,31 @@ class SGD(Optimizer):
 
     def _check(self, group: dict[str, Any]) -> None:
         super()._check(group)
-        if not group["momentum"] >= 0.0:
-            raise ValueError(f"Invalid momentum value: {group['momentum']}")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
-    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
-        return ("momentum_buffer",) if group["momentum"] else ()
+    def _slots(self, group: dict[str, Any]) -> dict[str, float]:
+        return {"momentum_buffer": 0.0} if group["momentum"] else {}
 
     def _update(self, w: Array, g: Array, state: dict[str, Array], step: int, group: dict[str, Any]) -> None:
+        momentum = group["momentum"]
         if group["maximize"]:
             np.negative(g, out=g)
         if group["weight_decay"]:
             g += group["weight_decay"] * w
-        if group["momentum"]:
-            buffer = state["momentum_buffer"]
-            if step == 1:
-                buffer[:] = g
-            else:
-                buffer *= group["momentum"]
-                buffer += (1 - group["dampening"]) * g if group["dampening"] else g
-            g = g + group["momentum"] * buffer if group["nesterov"] else buffer
-        w -= group["lr"] * g
+        if not momentum:
+            np.multiply(g, group["lr"], g)
+            np.subtract(w, g, w)
+            return
+        buffer = state["momentum_buffer"]
+        if step == 1:
+            buffer[:] = g
+        else:
+            buffer *= momentum
+            buffer += (1 - group["dampening"]) * g if group["dampening"] else g
+        if group["nesterov"]:
+            g += momentum * buffer
+            g *= group["lr"]
+        else:
+            np.multiply(buffer, group["lr"], out=g)
+        w -= g
