@@ -6,6 +6,12 @@ plain numbers, arrays and lists alike; NumPy's own functions (``np.exp(t)``) wor
 
 from autograd_lite.check import assert_gradients as assert_gradients, gradcheck as gradcheck
 from autograd_lite.custom import checkpoint as checkpoint, custom_op as custom_op
+from autograd_lite.drawing import (
+    draw as draw,
+    draw_dot as draw_dot,
+    graph_of as graph_of,
+    save_graph as save_graph,
+)
 from autograd_lite.errors import (
     AnomalyError as AnomalyError,
     AutogradError as AutogradError,

@@ -179,7 +179,9 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
     if edges and result.dtype.kind == "c":
         raise TypeError(f"{op.name!r} of a tracked Tensor gave complex numbers; gradients are of real numbers only.")
     if not edges or result.dtype.kind != "f":
-        return faces.tensor.wrap(result if result.base is None else result.copy(order="K"))  # no view of a leaf's memory
+        if result.base is not None:
+            result = result.copy(order="K")  # not a view of a leaf's memory
+        return faces.tensor.wrap(result)
     if foreign:
         operands = _kept(op, operands, result.dtype.type)
         values = [data_of(x) for x in operands]

@@ -1,10 +1,12 @@
 """nn: layers, losses, optimisers and training on autograd_lite, under PyTorch's names."""
 
 from nn import (
+    callbacks as callbacks,
     functional as functional,
     init as init,
     metrics as metrics,
     optim as optim,
+    parallel as parallel,
     scalar as scalar,
     schedule as schedule,
     train as train,
@@ -30,7 +32,13 @@ from nn.activation import (
 )
 from nn.attention import MultiheadAttention as MultiheadAttention, TransformerEncoderLayer as TransformerEncoderLayer
 from nn.cells import GRUCell as GRUCell, LSTMCell as LSTMCell, RNNCell as RNNCell
-from nn.checkpoint import load_weights as load_weights, save_weights as save_weights
+from nn.checkpoint import (
+    CheckpointError as CheckpointError,
+    load_checkpoint as load_checkpoint,
+    load_weights as load_weights,
+    save_checkpoint as save_checkpoint,
+    save_weights as save_weights,
+)
 from nn.container import (
     ModuleDict as ModuleDict,
     ModuleList as ModuleList,

@@ -1,0 +1,326 @@
+"""`graph_of`: walk a graph once, compute its adjoints, and write down what there is as a `GraphRecord`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import graph, modes, passes
+from autograd_lite.drawing.measure import SMALL, idle_share, norm, numbers_of
+from autograd_lite.drawing.record import EdgeRecord, GraphRecord, NodeRecord, Numbers, Summary
+from autograd_lite.drawing.rules import param_text, rule_texts
+from autograd_lite.drawing.trace import labels_of, trace
+from autograd_lite.graph import Node, Patch
+from autograd_lite.trees import flatten
+from autograd_lite.value import Value
+
+__all__ = ["graph_of"]
+
+_TRACED = 2000  # rules that are printed, at most
+
+_LOST = object()  # in place of a gradient that some operation failed to pass on
+
+
+def graph_of(roots: Any, *, names: Any = None, gradient: Any = None) -> GraphRecord:
+    """Take a snapshot of the graph that leads to one or several nodes.
+
+    The adjoints are computed for it; no ``.grad`` is touched, no hook is run, and no array is kept alive.
+
+    Parameters
+    ----------
+    roots : Value, Tensor, or a container of them
+    names : optional
+        A model (anything with ``named_parameters()``), a `trace`, or a mapping of names to nodes: the labels of nodes.
+    gradient : array_like, optional
+        The gradient of a single root; ones by default, which for an array gives the gradient of its sum.
+
+    Returns
+    -------
+    GraphRecord
+
+    Raises
+    ------
+    TypeError
+        When the roots hold no Value and no Tensor.
+
+    Examples
+    --------
+    >>> from autograd_lite import Tensor
+    >>> w = Tensor([1.0, 2.0], requires_grad=True, label="w")
+    >>> record = graph_of((w * w).sum())
+    >>> [(n.id, n.label or n.op, n.shape) for n in record.nodes]
+    [('n0', 'w', (2,)), ('n1', 'multiply', (2,)), ('n2', 'sum', ())]
+    >>> record.nodes[0].grad.data
+    (2.0, 4.0)
+    """
+    starts: list[Any] = [x for x in flatten(roots)[0] if isinstance(x, Node)]
+    if not starts:
+        raise TypeError(f"expected a Value, a Tensor or a container of them, got {type(roots).__name__}")
+    seeds = {x: _seed(x, gradient if len(starts) == 1 else None) for x in starts if x.requires_grad}
+    token = modes.current.set(None)
+    try:
+        order = graph.topological(seeds, leaves=False)
+        adjoints = _Adjoints()
+        adjoints.carry(order, seeds)
+    finally:
+        modes.current.reset(token)
+    mode = modes.current.get()
+    watch = names if isinstance(names, trace) else mode.watch if mode is not None else None
+    return _Writer(names, watch, adjoints).write(order, starts, gradient)
+
+
+def _seed(root: Any, gradient: Any) -> Any:
+    if not root.is_array:
+        return 1.0 if gradient is None else float(gradient)
+    if gradient is None:
+        return np.ones_like(root._data)
+    return np.broadcast_to(np.asarray(graph.data_of(gradient), dtype=root._data.dtype), root._data.shape).copy()
+
+
+class _Adjoints:
+    """The backward pass of `passes.pull`, noting every gradient and every share on its way."""
+
+    def __init__(self) -> None:
+        self.grads: dict[Node, Numbers] = {}
+        self.shares: dict[Node, dict[int, Numbers]] = {}
+        self.notes: dict[Node, str] = {}
+
+    def carry(self, order: list[Node], seeds: dict[Node, Any]) -> None:
+        pending: dict[Node, Any] = dict(seeds)
+        owned: set[Node] = set()
+        with np.errstate(all="ignore"):
+            for node in reversed(order):
+                gradient = pending.pop(node, None)
+                if gradient is None:
+                    continue
+                if gradient is not _LOST:
+                    self.grads[node] = numbers_of(gradient)
+                for slot, x, share in self._passed_on(node, gradient):
+                    if share is _LOST or pending.get(x) is _LOST:
+                        pending[x] = _LOST
+                        continue
+                    self.shares.setdefault(node, {})[slot] = _share_of(x, share)
+                    _add(pending, owned, x, share)
+        self.grads.update((leaf, numbers_of(gradient)) for leaf, gradient in pending.items() if gradient is not _LOST)
+
+    def _passed_on(self, node: Node, gradient: Any) -> list[tuple[int, Node, Any]]:
+        """Return (slot, operand, share) for the operands that a node's gradient goes to."""
+        op: Any = node.op
+        slots = [i for i in node.edges if op.variadic or op.rules[i] is not None]
+        if gradient is not _LOST:
+            try:
+                shares = passes.shares(node, gradient, False)
+                return [(i, x, share) for i, (x, share) in zip(slots, shares, strict=True)]
+            except Exception as error:  # a stale operand or a faulty rule: the picture says so and stays honest
+                self.notes[node] = str(error).split("\n")[0]
+        return [(i, node.operands[i], _LOST) for i in slots]
+
+
+def _add(pending: dict[Node, Any], owned: set[Node], x: Any, share: Any) -> None:
+    old = pending.get(x)
+    if type(share) is Patch:
+        if x not in owned:
+            pending[x] = np.zeros_like(x._data) if old is None else old.copy()
+            owned.add(x)
+        share.add_to(pending[x])
+    elif old is None:
+        pending[x] = share
+    elif x in owned:
+        pending[x] += share
+    else:
+        pending[x] = np.asarray(old + share) if x.is_array else old + share
+        if x.is_array:
+            owned.add(x)
+
+
+def _share_of(x: Any, share: Any) -> Numbers:
+    if type(share) is not Patch:
+        return numbers_of(share)
+    if share.repeats or x._data.size <= SMALL:
+        dense = np.zeros_like(x._data)
+        share.add_to(dense)
+        return numbers_of(dense)
+    return Summary(norm(np.asarray(share.value, dtype=np.float64)))
+
+
+class _Writer:
+    """Gives the nodes their ids and writes their records; plain operands become constants just before their use."""
+
+    def __init__(self, names: Any, watch: Any, adjoints: _Adjoints) -> None:
+        self.labels = labels_of(names)
+        self.places: dict[Node, str] = getattr(watch, "places", None) or getattr(watch, "_places", None) or {}
+        self.scopes: dict[Node, tuple[str, ...]] = getattr(watch, "scopes", {})
+        self.modules: dict[str, str] = dict(getattr(watch, "modules", {}))
+        self.guess_scopes = not self.scopes and hasattr(names, "named_parameters")
+        if hasattr(names, "named_modules"):
+            self.modules = {path: type(module).__name__ for path, module in names.named_modules() if path}
+        self.adjoints = adjoints
+        self.nodes: list[NodeRecord] = []
+        self.edges: list[EdgeRecord] = []
+        self.ids: dict[Node, str] = {}
+        self.texts: dict[Any, dict[int, str]] = {}
+
+    def write(self, order: list[Node], roots: list[Any], gradient: Any) -> GraphRecord:
+        with np.errstate(all="ignore"):
+            for node in order:
+                self._write(node)
+            for root in roots:  # those that are leaves themselves
+                if root not in self.ids:
+                    self._write(root)
+        note = "gradients of the weighted sum of the root's entries" if gradient is not None else None
+        if note is None and len(set(roots)) > 1:
+            note = "gradients of the sum of the roots"
+        elif note is None and np.size(roots[0]._data) != 1:
+            note = "gradients of the sum of the root's entries"
+        paths = tuple(sorted(self.modules.items()))
+        ids = tuple(dict.fromkeys(self.ids[x] for x in roots))
+        return GraphRecord(tuple(_with_scopes(self.nodes, self.edges)), tuple(self.edges), ids, paths, note)
+
+    def _write(self, node: Any) -> None:
+        op = node.op
+        operands = node.operands
+        hidden: dict[str, str] = {}
+        if op is not None and op.name == "entry":
+            operands, hidden = operands[:1], {"i": str(operands[1])}
+        sources = [self._leaf(x) if isinstance(x, Node) else self._plain(x) for x in operands]
+        found = self.adjoints
+        note = found.notes.get(node)
+        if node.extras is not None and node.extras.hooks:
+            note = "has hooks, which a picture does not run" + (f"; {note}" if note else "")
+        data = node._data
+        self.ids[node] = identity = f"n{len(self.nodes)}"
+        scope = self.scopes.get(node, ())
+        if self.guess_scopes and op is not None:
+            scope = _shared([_scope_of(self.labels[x]) for x in operands if isinstance(x, Node) and x in self.labels])
+        about: dict[str, Any] = {} if op is None else {"op": op.name, "symbol": op.symbol, "formula": op.formula}
+        params = {**node.params, **hidden}
+        if params:
+            about["params"] = tuple((k, param_text(v)) for k, v in params.items())
+        self.nodes.append(
+            NodeRecord(
+                identity,
+                kind="result" if op is not None else "leaf" if node.requires_grad else "constant",
+                face="tensor" if node.is_array else "value",
+                shape=data.shape if node.is_array else (),
+                dtype=str(data.dtype) if node.is_array else "float64",
+                bytes=data.nbytes if node.is_array else 8,
+                data=numbers_of(data),
+                grad=found.grads.get(node),
+                stored=None if node.grad is None else numbers_of(graph.data_of(node.grad)),
+                label=self.labels.get(node, node.label),
+                scope=scope,
+                source=_short_place(self.places.get(node)),
+                idle=idle_share(op.name, data) if op is not None else None,
+                note=note,
+                **about,
+            )
+        )
+        if op is None:
+            return
+        edges = tuple(node.edges)
+        texts = self._texts(node, edges)
+        locals_ = _local_derivatives(node, edges)
+        shares = found.shares.get(node, {})
+        for slot, source in enumerate(sources):
+            edge = EdgeRecord(source, identity, slot, locals_.get(slot), texts.get(slot), shares.get(slot))
+            self.edges.append(edge)
+
+    def _leaf(self, node: Any) -> str:
+        """Return the id of an operand; a leaf gets its own just before its first use."""
+        if node not in self.ids:
+            self._write(node)
+        return self.ids[node]
+
+    def _plain(self, x: Any) -> str:
+        identity = f"n{len(self.nodes)}"
+        if type(x) is float:
+            node = NodeRecord(identity, "constant", "number", (), "float64", 8, x)
+        else:
+            array = np.asarray(x)
+            face = "array" if array.ndim else "number"
+            about = (array.shape, str(array.dtype), array.nbytes)
+            node = NodeRecord(identity, "constant", face, *about, numbers_of(array))
+        self.nodes.append(node)
+        return identity
+
+    def _texts(self, node: Any, edges: tuple[int, ...]) -> dict[int, str]:
+        """Return the rules as text; printed once for all nodes of one kind."""
+        key: Any = (node.op, edges)
+        if node.is_array or not node.op.is_elementwise:
+            shapes = tuple(np.shape(graph.data_of(x)) for x in (node, *node.operands))
+            key += (shapes, tuple((k, _frozen(v)) for k, v in node.params.items()))
+        texts = self.texts.get(key)
+        if texts is None:
+            texts = self.texts[key] = rule_texts(node) if len(self.texts) < _TRACED else {}
+        return texts
+
+
+def _frozen(x: Any) -> Any:
+    if isinstance(x, np.ndarray):
+        return x.shape, x.dtype.str, x.tobytes()
+    return tuple(map(_frozen, x)) if isinstance(x, tuple) else repr(x)
+
+
+def _local_derivatives(node: Any, edges: tuple[int, ...]) -> dict[int, float]:
+    """Return the local derivative by each tracked operand, between single numbers."""
+    op = node.op
+    data = node._data
+    if not op.is_elementwise or (node.is_array and data.size != 1):
+        return {}
+    if node.is_array:
+        data, args = data.item(), [np.asarray(graph.data_of(x)).item() for x in node.operands]
+    else:
+        args = node.args
+    return {i: float(Value.slope(op, i, data, args)) for i in edges if op.rules[i] is not None}
+
+
+def _short_place(place: str | None) -> str | None:
+    """Write a path under the working directory relative to it."""
+    if place is None:
+        return None
+    here = os.getcwd() + os.sep
+    return place.removeprefix(here)
+
+
+def _scope_of(path: str) -> tuple[str, ...]:
+    """Return the modules around the parameter at a path: ``a.b.weight`` is in ``a`` and ``a.b``."""
+    parts = path.split(".")[:-1]
+    return tuple(".".join(parts[: i + 1]) for i in range(len(parts)))
+
+
+def _shared(scopes: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what scopes have in common, from the outermost in."""
+    common: tuple[str, ...] | None = None
+    for scope in scopes:
+        if common is None:
+            common = scope
+        elif common != scope:
+            pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(common, scope, strict=False))
+            common = tuple(a for a, _ in pairs)
+    return common or ()
+
+
+_INPUT = ("constant", "tensor")
+
+
+def _with_scopes(nodes: list[NodeRecord], edges: list[EdgeRecord]) -> list[NodeRecord]:
+    """Put leaves and plain constants into the innermost scope with all their uses; data that comes in stays out."""
+    scopes = {n.id: n.scope for n in nodes if n.op is not None}
+    if not any(scopes.values()):
+        return nodes
+    fixed = {n.id for n in nodes if n.op is not None or (n.kind, n.face) == _INPUT}
+    uses: dict[str, tuple[str, ...]] = {}
+    for edge in edges:
+        if edge.source not in fixed:
+            scope = scopes[edge.target]
+            uses[edge.source] = _shared((uses[edge.source], scope)) if edge.source in uses else scope
+    return [_moved(n, uses[n.id]) if n.id in uses else n for n in nodes]
+
+
+def _moved(node: NodeRecord, scope: tuple[str, ...]) -> NodeRecord:
+    return replace(node, scope=scope) if node.scope != scope else node
