@@ -4,14 +4,10 @@
 plain numbers, arrays and lists alike; NumPy's own functions (``np.exp(t)``) work on them too.
 """
 
+import typing as _typing
+
 from autograd_lite.check import assert_gradients as assert_gradients, gradcheck as gradcheck
 from autograd_lite.custom import checkpoint as checkpoint, custom_op as custom_op
-from autograd_lite.drawing import (
-    draw as draw,
-    draw_dot as draw_dot,
-    graph_of as graph_of,
-    save_graph as save_graph,
-)
 from autograd_lite.errors import (
     AnomalyError as AnomalyError,
     AutogradError as AutogradError,
@@ -234,3 +230,21 @@ from autograd_lite.transforms import (
 from autograd_lite.value import Value as Value
 
 __version__ = "0.1.0"
+
+if _typing.TYPE_CHECKING:
+    from autograd_lite.drawing import (
+        draw as draw,
+        draw_dot as draw_dot,
+        graph_of as graph_of,
+        save_graph as save_graph,
+    )
+
+_PICTURES = ("draw", "draw_dot", "graph_of", "save_graph")  # imported when they are asked for
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name not in _PICTURES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from autograd_lite import drawing
+
+    return getattr(drawing, name)

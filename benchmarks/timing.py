@@ -69,6 +69,7 @@ def measure(row: Row, rounds: int, clock: Clock = time.perf_counter) -> Measured
     turn = 0
     while turn < rounds:
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            gc.collect()  # nobody pays for the cycles that another left behind
             samples[name].append(_figure(row, row.works[name], loops[name], clock) / row.per)
         turn += 1
         if row.unit == "B" or (turn >= _LEAST and time.perf_counter() - start > _BUDGET):
@@ -103,7 +104,7 @@ def _agree(row: Row) -> None:
 
 def _loops(row: Row, work: Work, clock: Clock) -> int:
     """Return how many runs make a sample that is long enough for the clock."""
-    loops = 1
+    loops = 3 if row.unit == "s" else 1  # more than one, so that everybody meets the garbage of its own last run
     while row.unit == "s":
         seconds = _figure(row, work, loops, clock)
         if seconds * loops >= _BATCH / 2:

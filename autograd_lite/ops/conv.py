@@ -31,7 +31,7 @@ class _Scratch(threading.local):
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """Return an array of any content, valid until the next one is asked for."""
         size = math.prod(shape) * dtype.itemsize
-        if size > self.most:
+        if size > self.most or dtype.hasobject:
             return np.empty(shape, dtype)
         if size > self.memory.size:
             self.memory = np.empty(size, np.uint8)
