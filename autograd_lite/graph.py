@@ -260,7 +260,9 @@ def tracked(operands: Sequence[Any]) -> list[int]:
 
 
 def check_fresh(node: Node) -> None:
-    """Raise StaleError when an operand of the node was overwritten after the node was computed."""
+    """Raise StaleError when an operand that the node's rules read was overwritten after the node was computed."""
+    if node.op.needs not in READS_OPERANDS:  # type: ignore[union-attr]
+        return
     for i, x in enumerate(node.operands):
         if isinstance(x, Node) and (written := _written(x)) > node._epoch:
             where = " at {}:{}".format(*_writers[written]) if written in _writers else ""

@@ -10,7 +10,6 @@ import numpy as np
 from autograd_lite import graph, modes
 from autograd_lite.errors import AutogradError, GradientError
 from autograd_lite.graph import (
-    READS_OPERANDS,
     Node,
     Patch,
     check_fresh,
@@ -124,7 +123,7 @@ def shares(node: Node, gradient: Any, recorded: bool, live: Any = None, watch: A
     """Return what a node's gradient gives to each of its tracked operands, as (operand, gradient) pairs."""
     op: Any = node.op
     operands = node.operands
-    if node._epoch != graph.clock and op.needs in READS_OPERANDS:
+    if node._epoch != graph.clock:
         check_fresh(node)
     if not recorded and not node.is_array and op.is_elementwise:
         result = faces.value.shares(node, gradient, live)
@@ -233,7 +232,7 @@ def push(order: list[Node], tangents: dict[Node, Any], recorded: bool = False) -
                 continue
             arriving = [found.get(x) if isinstance(x, Node) else None for x in node.operands]
             if any(t is not None for t in arriving):
-                if node._epoch != graph.clock and node.op.needs in READS_OPERANDS:
+                if node._epoch != graph.clock:
                     check_fresh(node)
                 found[node] = _tangent(node, arriving, recorded)
     return found
