@@ -1,6 +1,6 @@
 """Checks of gradients against numbers."""
 
 from autograd_lite.check.gradient import assert_gradients, gradcheck
-from autograd_lite.check.report import Entry, Report
+from autograd_lite.check.report import Diagnosis, Entry, Report
 
-__all__ = ["Entry", "Report", "assert_gradients", "gradcheck"]
+__all__ = ["Diagnosis", "Entry", "Report", "assert_gradients", "gradcheck"]

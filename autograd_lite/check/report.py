@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-__all__ = ["Entry", "Report"]
+from autograd_lite.check.numeric import Array
+
+__all__ = ["Diagnosis", "Entry", "Report"]
 
 
 _WORDS = {
@@ -66,6 +69,44 @@ class Entry:
         )
 
 
+@dataclass(frozen=True)
+class Diagnosis:
+    """A mistake that explains wrong gradients.
+
+    Attributes
+    ----------
+    kind : str
+        One of "sign", "factor", "transposed", "broadcast" (no sum over a broadcast axis), "mean" (a mean for a sum, or
+        the reverse), "upstream" (the incoming gradient not used, or used twice), "input-output" (one used for the
+        other), "last-use" (only the last use of a reused node counted), "off-by-one", "wrong-operand", "detached",
+        and the less specific "rounded", "reordered", "overflow" and "few-entries".
+    input : str
+        The input whose gradient it explains.
+    sentence : str
+        What the gradient looks like.
+    remedy : str
+        What to do about it.
+    likelihood : float
+        Between 0 and 1.
+    factor : float or None
+        By what the gradient is too large, where that explains it.
+    index : tuple of int or None
+        An entry to look at.
+    analytic, numeric : float
+        That entry by the rules, and by numbers.
+    """
+
+    kind: str
+    input: str
+    sentence: str
+    remedy: str = ""
+    likelihood: float = 0.5
+    factor: float | None = None
+    index: tuple[int, ...] | None = None
+    analytic: float = math.nan
+    numeric: float = math.nan
+
+
 @dataclass
 class Report:
     """The outcome of a gradient check; true when every comparison passed.
@@ -78,11 +119,20 @@ class Report:
         What is wrong beyond single numbers: an input that was changed, a result that is another one each time.
     single : bool
         Whether a float32 took part, so that only its accuracy could be asked for.
+    diagnoses : list of Diagnosis
+        The mistakes that would explain wrong gradients, the likeliest first.
+    notes : list of str
+        What is worth knowing but not wrong.
+    errors : dict of str to ndarray
+        The relative error of the gradient by input, entry by entry; NaN where no entry was compared.
     """
 
     entries: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     single: bool = False
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    errors: dict[str, Array] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
