@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite import ops
+from autograd_lite.check.sample import has_rule
 from autograd_lite.graph import Node, Patch, data_of
-from tests.opchecks import CHECKS, has_rule
+from tests.opchecks import CHECKS
 
 __all__ = ["CORRUPTIONS", "Outcome", "mutate", "targets"]
 

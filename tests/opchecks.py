@@ -10,18 +10,19 @@ import math
 import pickle
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from autograd_lite import Tensor, Value, gradcheck, jvp, ops, vjp
 from autograd_lite.check.numeric import slope
+from autograd_lite.check.sample import Sample, draw, samples
 from autograd_lite.graph import data_of
-from autograd_lite.ops import Case, Op
+from autograd_lite.ops import Op
 from tests.references import REFERENCES
 
-__all__ = ["CHECKS", "Sample", "check_op", "samples"]
+__all__ = ["CHECKS", "DATA_OPERANDS", "check_op"]
 
 # Operands that are data: they have no rule, and what calls the record refuses them or never makes a node of them.
 DATA_OPERANDS = {
@@ -36,59 +37,6 @@ DATA_OPERANDS = {
     ("nll_loss", 2): "the class weights",
 }
 
-_SHAPES: dict[int, list[tuple[tuple[int, ...], ...]]] = {
-    1: [((2, 3),), ((2, 2),), ((),), ((1, 0),)],
-    2: [((2, 3), (2, 3)), ((3,), (2, 1)), ((2, 2), (2, 2)), ((), (2, 2)), ((0, 2), (1, 2))],
-    3: [((2, 3), (2, 3), (2, 3)), ((3,), (2, 1), ()), *[((7,), (7,), (7,))] * 2, ((2, 0), (1, 1), (2, 1))],
-}
-
-# Calls beside the record's own domain and cases.
-_QUOTIENTS = Case(make=lambda rng: [np.array([5.3, -7.1, 11.4]), np.array([2.1, 1.7, 3.4])])
-_MORE = {
-    "remainder": [_QUOTIENTS],
-    "fmod": [_QUOTIENTS],
-    "astype": [Case(shapes=((2, 3),), params={"dtype": np.dtype(np.float64)})],
-    "entry": [Case(make=lambda rng: [rng.standard_normal(5), 3])],
-}
-
-
-class Sample(NamedTuple):
-    """One call of an op.
-
-    Attributes
-    ----------
-    op : Op
-    operands : list
-        Arrays of float64, and plain data where the operand has no rule.
-    params : dict
-    """
-
-    op: Op
-    operands: list[Any]
-    params: dict[str, Any]
-
-    @property
-    def active(self) -> list[int]:
-        """The operands to differentiate with respect to."""
-        return [i for i, x in enumerate(self.operands) if has_rule(self.op, i) and np.asarray(x).dtype.kind == "f"]
-
-    @property
-    def primals(self) -> list[Any]:
-        """The values of the active operands."""
-        return [self.operands[i] for i in self.active]
-
-    def __call__(self, *active: Any) -> Any:
-        """Apply the op with these in the places of the active operands."""
-        operands = list(self.operands)
-        for i, x in zip(self.active, active, strict=True):
-            operands[i] = x
-        return self.op(*operands, **self.params)
-
-    def cast(self, dtype: Any) -> Sample:
-        """Return the same call in another floating-point dtype."""
-        operands = [np.asarray(x).astype(dtype) if _is_float_array(x) else x for x in self.operands]
-        return self._replace(operands=operands)
-
 
 def leaf(x: Any) -> Any:
     """Return a tracked node for a float or an array."""
@@ -99,39 +47,10 @@ def _is_float_array(x: Any) -> bool:
     return isinstance(x, np.ndarray) and x.dtype.kind == "f"
 
 
-def has_rule(op: Op, operand: int) -> bool:
-    """Return whether a gradient can reach an operand."""
-    return op.variadic or op.rules[operand] is not None
-
-
-def draw(op: Op, operand: int, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
-    """Draw an operand of an elementwise op from its domain; a truth value where the operand is a condition."""
-    low, high = op.domain[operand]
-    x = rng.uniform(low, high, shape)
-    return np.asarray(x > (low + high) / 2) if op.rules[operand] is None else np.asarray(x)
-
-
-def samples(op: Op, seed: int = 0) -> Iterator[Sample]:
-    """Yield the calls that an op is tested with: shapes that broadcast, or the record's own cases."""
-    rng = np.random.default_rng([seed, zlib.crc32(op.name.encode())])
-    if op.is_elementwise:
-        for shapes in _SHAPES[len(op.rules)]:
-            yield Sample(op, [draw(op, i, shape, rng) for i, shape in enumerate(shapes)], {})
-    for case in (*op.cases, *_MORE.get(op.name, ())):
-        operands = case.make(rng) if case.make is not None else [rng.standard_normal(shape) for shape in case.shapes]
-        single = float if op.name == "from_values" else np.asarray  # takes Values only
-        operands = [single(x) if np.ndim(x) == 0 and has_rule(op, i) else x for i, x in enumerate(operands)]
-        yield Sample(op, operands, case.params)
-
-
 def _weights(y: Any, seed: int = 1) -> Any:
     """Return random normal numbers of the shape and dtype of a result."""
     array = np.asarray(data_of(y))
     return np.asarray(np.random.default_rng(seed).standard_normal(array.shape), dtype=array.dtype)
-
-
-def _forward(sample: Sample) -> Any:
-    return sample.op.forward(*(x for x in sample.operands), **sample.params)
 
 
 def _close(got: Any, wanted: Any, rtol: float, atol: float, what: str) -> None:
@@ -157,7 +76,7 @@ def check_complete(op: Op) -> None:
         assert all(low < high for low, high in op.domain), f"{op.name} has an empty domain"
         assert len(op.float_rules) == len(op.rules), f"{op.name} is not bound to floats"
     else:
-        assert op.cases or op.name in _MORE, f"{op.name} has no cases"
+        assert op.cases, f"{op.name} has no cases"
         for rule in op.rules:
             assert rule is None or callable(rule), f"a vjp of {op.name} is no function"
         if not (op.linear or op.multilinear):
@@ -172,7 +91,7 @@ def check_needs(op: Op) -> None:
     for sample in samples(op):
         if not sample.active:
             continue
-        y = np.asarray(_forward(sample))
+        y = sample.value
         if y.dtype.kind != "f":
             continue
         g = _weights(y)
@@ -207,7 +126,7 @@ def _comparable(share: Any) -> Any:
 def check_value(op: Op) -> None:
     """The value is what the formula, or an independent reference, computes, and NumPy's function of that name."""
     for sample in samples(op):
-        got = np.asarray(_forward(sample))
+        got = sample.value
         _close(got, reference(sample), 1e-9, 1e-11, f"{op.name}: value")
         if op.is_elementwise and hasattr(np, op.name):
             _close(got, getattr(np, op.name)(*sample.operands), 1e-14, 0, f"{op.name}: value against np.{op.name}")
@@ -250,14 +169,14 @@ def check_purity(op: Op) -> None:
 def check_first(op: Op) -> None:
     """Reverse-mode gradients agree with numeric ones: each entry of small operands, random directions of others."""
     for k, sample in enumerate(samples(op)):
-        if sample.active and np.asarray(_forward(sample)).dtype.kind == "f":
+        if sample.is_differentiable:
             _passed(gradcheck(sample, *sample.primals, seed=k, max_entries=6), sample)
 
 
 def check_second(op: Op) -> None:
     """Gradients of gradients agree with numeric ones along random directions."""
     for k, sample in enumerate(samples(op, seed=2)):
-        if sample.active and np.asarray(_forward(sample)).dtype.kind == "f":
+        if sample.is_differentiable:
             _passed(gradcheck(sample, *sample.primals, order=2, seed=k, max_entries=0), sample)
 
 
@@ -271,7 +190,7 @@ def check_forward_mode(op: Op) -> None:
     """The jvp agrees with numeric slopes, and with the vjp: ``<u, J t> = <J' u, t>``; recorded or not."""
     for sample in samples(op, seed=3):
         primals = sample.primals
-        if not primals or np.asarray(_forward(sample)).dtype.kind != "f":
+        if not sample.is_differentiable:
             continue
         tangents = [_weights(x, seed=5 + i) for i, x in enumerate(primals)]
         y, pushed = jvp(sample, primals, tangents)
@@ -306,11 +225,11 @@ def check_float32(op: Op) -> None:
         return
     for wide in samples(op, seed=4):
         sample = wide.cast(np.float32)
-        y = np.asarray(_forward(sample))
+        y = sample.value
         if not sample.active or y.dtype.kind != "f":
             continue
         assert y.dtype == np.float32, f"{op.name} computes {y.dtype} from float32"
-        _close(y, _forward(wide), 2e-4, 2e-5, f"{op.name}: value in single precision")
+        _close(y, wide.value, 2e-4, 2e-5, f"{op.name}: value in single precision")
         nodes = [Tensor(x, requires_grad=True) for x in sample.primals]
         u = _weights(y)
         first = vjp(sample, *nodes)[1](u)

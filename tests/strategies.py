@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from autograd_lite.check.sample import Sample
 from autograd_lite.ops import Op
-from tests.opchecks import Sample
 
 __all__ = ["arrays", "axes", "elementwise_samples", "reals", "shapes"]
 

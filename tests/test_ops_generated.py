@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import autograd_lite as ag
 from autograd_lite import Tensor, gradcheck, jvp, ops, vjp
-from tests.opchecks import Sample
+from autograd_lite.check.sample import Sample
 from tests.strategies import arrays, axes, distinct, elementwise_samples, shapes
 
 _ELEMENTWISE = [op.name for op in ops.TABLE.values() if op.is_elementwise]

@@ -52,6 +52,7 @@ entry = structural(
         graph.faces.entry(tangents[0], i) if isinstance(tangents[0], Node) else tangents[0][i]
     ),
     needs="nothing",
+    cases=(Case(make=lambda rng: [rng.standard_normal(5), 3]),),
 )
 
 _astype = structural(
@@ -62,7 +63,7 @@ _astype = structural(
     lambda g, y, x, dtype: astype(g, np.result_type(x)),
     jvp=lambda tangents, y, x, dtype: astype(tangents[0], dtype),
     needs="nothing",
-    cases=(Case(shapes=((2, 3),), params={"dtype": np.dtype(np.float32)}),),
+    cases=tuple(Case(shapes=((2, 3),), params={"dtype": np.dtype(t)}) for t in (np.float32, np.float64)),
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.ops.record import elementwise
+from autograd_lite.ops.record import Case, elementwise
 
 # Rows of a table, laid out by hand.
 # fmt: off
@@ -109,14 +109,15 @@ rint = elementwise(
     "rint", "round", "np.floor(x + 0.5)", np.rint, 0,
     scalar=lambda x: float(round(x)), domain=((0.6, 1.4),), kinks="slope 0 half way between integers, jumps",
 )
+_quotients = Case(make=lambda rng: [np.array([5.3, -7.1, 11.4]), np.array([2.1, 1.7, 3.4])])
 remainder = elementwise(
     "remainder", "mod", "x - np.floor(x / y) * y", np.remainder, 1, lambda y, a, b: np.rint((y - a) / b),
-    scalar=operator.mod, singular=True, domain=((-5.8, -5.2), (2.0, 2.5)),
+    scalar=operator.mod, singular=True, domain=((-5.8, -5.2), (2.0, 2.5)), cases=(_quotients,),
     kinks="the slopes ignore the jumps, where x is a multiple of y; NaN in y at y = 0",
 )
 fmod = elementwise(
     "fmod", "fmod", "x - np.trunc(x / y) * y", np.fmod, 1, lambda y, a, b: np.rint((y - a) / b),
-    scalar=math.fmod, singular=True, domain=((-5.8, -5.2), (2.0, 2.5)),
+    scalar=math.fmod, singular=True, domain=((-5.8, -5.2), (2.0, 2.5)), cases=(_quotients,),
     kinks="the slopes ignore the jumps, where x is a multiple of y; NaN in y at y = 0",
 )
 

@@ -24,7 +24,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Case:
-    """One way to call a structural op in the generic tests.
+    """One way to call an op when it is checked.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Op:
     kinks : str
         In words and numbers: where the slope jumps or is singular, and which value is specified there.
     cases : tuple of Case
-        Structural only: the calls that the tests make.
+        The calls that a structural op is checked by; for an elementwise op beside those drawn from its domain.
     float_rules : tuple of Rule
         Elementwise only: the same rules with ``np`` standing for fast functions of floats (see ``ops.floats``).
     """
