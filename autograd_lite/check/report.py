@@ -5,18 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import IO
 
 from autograd_lite.check.numeric import Array
 
 __all__ = ["Diagnosis", "Entry", "Report"]
-
-
-_WORDS = {
-    "complex-step": "by complex step",
-    "ridders": "by extrapolation",
-    "kink": "at a kink",
-    "undefined": "undefined",
-}
 
 
 @dataclass(frozen=True)
@@ -158,16 +151,32 @@ class Report:
         return self.ok
 
     def __str__(self) -> str:
-        counts = [f"{n} {_WORDS[method]}" for method, n in sorted(self.method_counts.items())]
-        verdict = "gradients are right" if self.ok else "gradients are WRONG"
-        lines = [f"{verdict}: {len(self.entries)} comparisons ({', '.join(counts)}), {len(self.failures)} failed"]
-        if not self.entries:
-            lines = [f"{verdict}: nothing was compared"]
-        lines += self.problems
-        if self.single:
-            lines.append("a float32 takes part: compared in single precision")
-        if self.worst is not None:
-            lines.append(f"worst: {self.worst}")
-        return "\n".join(lines)
+        from autograd_lite.check.text import as_text
+
+        return as_text(self)
 
     __repr__ = __str__
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Print the report, in colour on a terminal.
+
+        Parameters
+        ----------
+        file : text stream, optional
+            Standard output by default. The environment variables ``NO_COLOR`` and ``TERM=dumb`` switch colours off.
+        """
+        from autograd_lite.check.text import as_text
+        from autograd_lite.paint import Paint
+
+        print(as_text(self, Paint.for_stream(file)), file=file)
+
+    def html(self) -> str:
+        """Return the report as a page of its own, which needs no network and follows its reader's light or dark."""
+        from autograd_lite.check.page import page_of
+
+        return page_of(self)
+
+    def _repr_html_(self) -> str:
+        from autograd_lite.check.page import fragment_of
+
+        return fragment_of(self)

@@ -14,8 +14,9 @@ from autograd_lite.learn.checker import Checker
 from autograd_lite.learn.exercise import Exercise, TrackError, load_track
 from autograd_lite.learn.folder import Folder, FolderError
 from autograd_lite.learn.grade import grade
-from autograd_lite.learn.text import Paint, hint, progress_bar, render, show_inputs
+from autograd_lite.learn.text import hint, progress_bar, render, show_inputs
 from autograd_lite.learn.watch import watch
+from autograd_lite.paint import Paint
 
 __all__ = ["main"]
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import textwrap
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,49 +11,15 @@ from autograd_lite.learn.exercise import Exercise
 from autograd_lite.learn.judge import Verdict
 from autograd_lite.learn.look import Row
 from autograd_lite.learn.wording import shape_of
+from autograd_lite.paint import PLAIN, Paint
 
-__all__ = ["Paint", "hint", "progress_bar", "render", "show_inputs", "wrapped"]
+__all__ = ["hint", "progress_bar", "render", "show_inputs", "wrapped"]
 
 _WIDTH = 112
 _SHOWN_ROWS = 8
 
 
-@dataclass(frozen=True)
-class Paint:
-    """Colours, or none."""
-
-    on: bool = False
-
-    @classmethod
-    def for_stream(cls, stream: IO[str] | None = None) -> Paint:
-        """Return colours for a terminal, none for anything else."""
-        stream = stream or sys.stdout
-        on = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-        if on and os.name == "nt":
-            os.system("")  # switches the console of Windows to escape sequences
-        return cls(on)
-
-    def green(self, text: str) -> str:
-        """Return a text that says that something is right."""
-        return self._code("32", text)
-
-    def red(self, text: str) -> str:
-        """Return a text that says that something is wrong."""
-        return self._code("31", text)
-
-    def bold(self, text: str) -> str:
-        """Return a text that stands out."""
-        return self._code("1", text)
-
-    def dim(self, text: str) -> str:
-        """Return a text that stands back."""
-        return self._code("2", text)
-
-    def _code(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self.on else text
-
-
-def render(exercise: Exercise, verdict: Verdict, paint: Paint = Paint()) -> str:
+def render(exercise: Exercise, verdict: Verdict, paint: Paint = PLAIN) -> str:
     """Return a verdict as a text: the table of the outputs, what the mistake is, and a number to verify by hand."""
     lines = [_heading(exercise, verdict, paint)]
     lines += _table(verdict.rows, paint)

@@ -11,7 +11,8 @@ from autograd_lite.learn.exercise import Exercise
 from autograd_lite.learn.folder import Folder
 from autograd_lite.learn.judge import Verdict
 from autograd_lite.learn.keyboard import Keyboard
-from autograd_lite.learn.text import Paint, hint, progress_bar, render, show_inputs, wrapped
+from autograd_lite.learn.text import hint, progress_bar, render, show_inputs, wrapped
+from autograd_lite.paint import Paint
 
 __all__ = ["watch"]
 
