@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 import os
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import graph, modes, passes
-from autograd_lite.drawing.measure import SMALL, idle_share, norm, numbers_of
-from autograd_lite.drawing.record import EdgeRecord, GraphRecord, NodeRecord, Numbers, Summary
+from autograd_lite import graph, modes
+from autograd_lite.drawing.adjoints import Adjoints, local_derivatives
+from autograd_lite.drawing.measure import idle_share, numbers_of
+from autograd_lite.drawing.record import EdgeRecord, GraphRecord, NodeRecord
 from autograd_lite.drawing.rules import param_text, rule_texts
 from autograd_lite.drawing.trace import labels_of, trace
-from autograd_lite.graph import Node, Patch
+from autograd_lite.graph import Node
 from autograd_lite.trees import flatten
-from autograd_lite.value import Value
 
 __all__ = ["graph_of"]
 
 _TRACED = 2000  # rules that are printed, at most
-
-_LOST = object()  # in place of a gradient that some operation failed to pass on
+_NOTHING = (None, None)  # local derivative and share of an operand that gets no gradient
 
 
 def graph_of(roots: Any, *, names: Any = None, gradient: Any = None) -> GraphRecord:
@@ -62,16 +62,29 @@ def graph_of(roots: Any, *, names: Any = None, gradient: Any = None) -> GraphRec
     if not starts:
         raise TypeError(f"expected a Value, a Tensor or a container of them, got {type(roots).__name__}")
     seeds = {x: _seed(x, gradient if len(starts) == 1 else None) for x in starts if x.requires_grad}
-    token = modes.current.set(None)
-    try:
-        order = graph.topological(seeds, leaves=False)
-        adjoints = _Adjoints()
-        adjoints.carry(order, seeds)
-    finally:
-        modes.current.reset(token)
     mode = modes.current.get()
     watch = names if isinstance(names, trace) else mode.watch if mode is not None else None
-    return _Writer(names, watch, adjoints).write(order, starts, gradient)
+    with _no_collections():
+        token = modes.current.set(None)
+        try:
+            order = graph.topological(seeds, leaves=False)
+            adjoints = Adjoints()
+            adjoints.carry(order, seeds)
+        finally:
+            modes.current.reset(token)
+        return _Writer(names, watch, adjoints).write(order, starts, gradient)
+
+
+@contextlib.contextmanager
+def _no_collections() -> Iterator[None]:
+    """Pause the search for reference cycles: a record has none, and its millions of parts would be searched often."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _seed(root: Any, gradient: Any) -> Any:
@@ -82,76 +95,10 @@ def _seed(root: Any, gradient: Any) -> Any:
     return np.broadcast_to(np.asarray(graph.data_of(gradient), dtype=root._data.dtype), root._data.shape).copy()
 
 
-class _Adjoints:
-    """The backward pass of `passes.pull`, noting every gradient and every share on its way."""
-
-    def __init__(self) -> None:
-        self.grads: dict[Node, Numbers] = {}
-        self.shares: dict[Node, dict[int, Numbers]] = {}
-        self.notes: dict[Node, str] = {}
-
-    def carry(self, order: list[Node], seeds: dict[Node, Any]) -> None:
-        pending: dict[Node, Any] = dict(seeds)
-        owned: set[Node] = set()
-        with np.errstate(all="ignore"):
-            for node in reversed(order):
-                gradient = pending.pop(node, None)
-                if gradient is None:
-                    continue
-                if gradient is not _LOST:
-                    self.grads[node] = numbers_of(gradient)
-                for slot, x, share in self._passed_on(node, gradient):
-                    if share is _LOST or pending.get(x) is _LOST:
-                        pending[x] = _LOST
-                        continue
-                    self.shares.setdefault(node, {})[slot] = _share_of(x, share)
-                    _add(pending, owned, x, share)
-        self.grads.update((leaf, numbers_of(gradient)) for leaf, gradient in pending.items() if gradient is not _LOST)
-
-    def _passed_on(self, node: Node, gradient: Any) -> list[tuple[int, Node, Any]]:
-        """Return (slot, operand, share) for the operands that a node's gradient goes to."""
-        op: Any = node.op
-        slots = [i for i in node.edges if op.variadic or op.rules[i] is not None]
-        if gradient is not _LOST:
-            try:
-                shares = passes.shares(node, gradient, False)
-                return [(i, x, share) for i, (x, share) in zip(slots, shares, strict=True)]
-            except Exception as error:  # a stale operand or a faulty rule: the picture says so and stays honest
-                self.notes[node] = str(error).split("\n")[0]
-        return [(i, node.operands[i], _LOST) for i in slots]
-
-
-def _add(pending: dict[Node, Any], owned: set[Node], x: Any, share: Any) -> None:
-    old = pending.get(x)
-    if type(share) is Patch:
-        if x not in owned:
-            pending[x] = np.zeros_like(x._data) if old is None else old.copy()
-            owned.add(x)
-        share.add_to(pending[x])
-    elif old is None:
-        pending[x] = share
-    elif x in owned:
-        pending[x] += share
-    else:
-        pending[x] = np.asarray(old + share) if x.is_array else old + share
-        if x.is_array:
-            owned.add(x)
-
-
-def _share_of(x: Any, share: Any) -> Numbers:
-    if type(share) is not Patch:
-        return numbers_of(share)
-    if share.repeats or x._data.size <= SMALL:
-        dense = np.zeros_like(x._data)
-        share.add_to(dense)
-        return numbers_of(dense)
-    return Summary(norm(np.asarray(share.value, dtype=np.float64)))
-
-
 class _Writer:
     """Gives the nodes their ids and writes their records; plain operands become constants just before their use."""
 
-    def __init__(self, names: Any, watch: Any, adjoints: _Adjoints) -> None:
+    def __init__(self, names: Any, watch: Any, adjoints: Adjoints) -> None:
         self.labels = labels_of(names)
         self.places: dict[Node, str] = getattr(watch, "places", None) or getattr(watch, "_places", None) or {}
         self.scopes: dict[Node, tuple[str, ...]] = getattr(watch, "scopes", {})
@@ -182,39 +129,37 @@ class _Writer:
         return GraphRecord(tuple(_with_scopes(self.nodes, self.edges)), tuple(self.edges), ids, paths, note)
 
     def _write(self, node: Any) -> None:
-        op = node.op
+        op, data, is_array, found = node.op, node._data, node.is_array, self.adjoints
         operands = node.operands
-        hidden: dict[str, str] = {}
+        about: Any = {} if op is None else {"op": op.name, "symbol": op.symbol, "formula": op.formula}
+        params = node.params
         if op is not None and op.name == "entry":
-            operands, hidden = operands[:1], {"i": str(operands[1])}
-        sources = [self._leaf(x) if isinstance(x, Node) else self._plain(x) for x in operands]
-        found = self.adjoints
-        note = found.notes.get(node)
-        if node.extras is not None and node.extras.hooks:
-            note = "has hooks, which a picture does not run" + (f"; {note}" if note else "")
-        data = node._data
-        self.ids[node] = identity = f"n{len(self.nodes)}"
-        scope = self.scopes.get(node, ())
-        if self.guess_scopes and op is not None:
-            scope = _shared([_scope_of(self.labels[x]) for x in operands if isinstance(x, Node) and x in self.labels])
-        about: dict[str, Any] = {} if op is None else {"op": op.name, "symbol": op.symbol, "formula": op.formula}
-        params = {**node.params, **hidden}
+            operands, params = operands[:1], {**params, "i": str(operands[1])}
         if params:
             about["params"] = tuple((k, param_text(v)) for k, v in params.items())
+        ids = self.ids
+        sources = [ids.get(x) or self._leaf(x) if isinstance(x, Node) else self._plain(x) for x in operands]
+        note = found.notes.get(node) if found.notes else None
+        if node.extras is not None and node.extras.hooks:
+            note = "has hooks, which a picture does not run" + (f"; {note}" if note else "")
+        ids[node] = identity = f"n{len(self.nodes)}"
+        scope = self.scopes.get(node, ()) if self.scopes else ()
+        if self.guess_scopes and op is not None:
+            scope = _shared([_scope_of(self.labels[x]) for x in operands if isinstance(x, Node) and x in self.labels])
         self.nodes.append(
             NodeRecord(
                 identity,
-                kind="result" if op is not None else "leaf" if node.requires_grad else "constant",
-                face="tensor" if node.is_array else "value",
-                shape=data.shape if node.is_array else (),
-                dtype=str(data.dtype) if node.is_array else "float64",
-                bytes=data.nbytes if node.is_array else 8,
-                data=numbers_of(data),
-                grad=found.grads.get(node),
-                stored=None if node.grad is None else numbers_of(graph.data_of(node.grad)),
-                label=self.labels.get(node, node.label),
+                "result" if op is not None else "leaf" if node.requires_grad else "constant",
+                "tensor" if is_array else "value",
+                data.shape if is_array else (),
+                str(data.dtype) if is_array else "float64",
+                data.nbytes if is_array else 8,
+                numbers_of(data),
+                found.grads.pop(node, None),
+                None if node.grad is None else numbers_of(graph.data_of(node.grad)),
+                label=self.labels.get(node, node.label) if self.labels else node.label,
                 scope=scope,
-                source=_short_place(self.places.get(node)),
+                source=_short_place(self.places.get(node)) if self.places else None,
                 idle=idle_share(op.name, data) if op is not None else None,
                 note=note,
                 **about,
@@ -222,18 +167,19 @@ class _Writer:
         )
         if op is None:
             return
-        edges = tuple(node.edges)
+        flow = found.flows.pop(node, None)
+        edges = tuple(x[0] for x in flow) if flow is not None and not is_array else tuple(node.edges)
         texts = self._texts(node, edges)
-        locals_ = _local_derivatives(node, edges)
-        shares = found.shares.get(node, {})
+        if flow is None:
+            flow = tuple((slot, local, None) for slot, local in local_derivatives(node).items())
+        given = {slot: (local, share) for slot, local, share in flow}
         for slot, source in enumerate(sources):
-            edge = EdgeRecord(source, identity, slot, locals_.get(slot), texts.get(slot), shares.get(slot))
-            self.edges.append(edge)
+            local, share = given.get(slot, _NOTHING)
+            self.edges.append(EdgeRecord(source, identity, slot, local, texts.get(slot), share))
 
     def _leaf(self, node: Any) -> str:
-        """Return the id of an operand; a leaf gets its own just before its first use."""
-        if node not in self.ids:
-            self._write(node)
+        """Return the id of a leaf, which gets its own just before its first use."""
+        self._write(node)
         return self.ids[node]
 
     def _plain(self, x: Any) -> str:
@@ -250,8 +196,9 @@ class _Writer:
 
     def _texts(self, node: Any, edges: tuple[int, ...]) -> dict[int, str]:
         """Return the rules as text; printed once for all nodes of one kind."""
-        key: Any = (node.op, edges)
-        if node.is_array or not node.op.is_elementwise:
+        op = node.op
+        key: Any = (op, edges)
+        if node.is_array or not op.is_elementwise:
             shapes = tuple(np.shape(graph.data_of(x)) for x in (node, *node.operands))
             key += (shapes, tuple((k, _frozen(v)) for k, v in node.params.items()))
         texts = self.texts.get(key)
@@ -264,19 +211,6 @@ def _frozen(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         return x.shape, x.dtype.str, x.tobytes()
     return tuple(map(_frozen, x)) if isinstance(x, tuple) else repr(x)
-
-
-def _local_derivatives(node: Any, edges: tuple[int, ...]) -> dict[int, float]:
-    """Return the local derivative by each tracked operand, between single numbers."""
-    op = node.op
-    data = node._data
-    if not op.is_elementwise or (node.is_array and data.size != 1):
-        return {}
-    if node.is_array:
-        data, args = data.item(), [np.asarray(graph.data_of(x)).item() for x in node.operands]
-    else:
-        args = node.args
-    return {i: float(Value.slope(op, i, data, args)) for i in edges if op.rules[i] is not None}
 
 
 def _short_place(place: str | None) -> str | None:
@@ -323,4 +257,4 @@ def _with_scopes(nodes: list[NodeRecord], edges: list[EdgeRecord]) -> list[NodeR
 
 
 def _moved(node: NodeRecord, scope: tuple[str, ...]) -> NodeRecord:
-    return replace(node, scope=scope) if node.scope != scope else node
+    return node._replace(scope=scope) if node.scope != scope else node

@@ -76,6 +76,8 @@ def idle_share(op: str, data: Any) -> float | None:
     test = _IDLE.get(op)
     if test is None:
         return None
+    if type(data) is float:
+        return float(test(data))
     idle = np.asarray(test(data), dtype=bool)
     if idle.ndim > 1:
         idle = np.asarray(idle.all(axis=(0, *range(2, idle.ndim))))

@@ -5,11 +5,12 @@ It holds no node and no array of the engine, so it can be kept, sent and drawn a
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 __all__ = ["SCHEMA", "EdgeRecord", "GraphRecord", "NodeRecord", "Numbers", "Summary"]
 
@@ -50,8 +51,7 @@ class Summary:
 Numbers = float | Summary | None
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRecord:
+class NodeRecord(NamedTuple):
     """One node.
 
     Attributes
@@ -105,13 +105,12 @@ class NodeRecord:
     note: str | None = None
 
     @property
-    def index(self) -> int:
+    def index(self) -> int:  # type: ignore[override]
         """The node's place in the topological order."""
         return int(self.id[1:])
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeRecord:
+class EdgeRecord(NamedTuple):
     """One use of one node as an operand: ``a + a`` has two.
 
     Attributes
@@ -243,11 +242,19 @@ _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 def _plain(item: Any, skip: Iterable[str] = ()) -> dict[str, Any]:
     """Return a record as JSON data, without what is at its default."""
     content = {}
-    for field in fields(item):
-        value = getattr(item, field.name)
-        if field.name not in skip and (field.default is MISSING or value != field.default):
-            content[field.name] = _encoded(value)
+    for name, default in _fields(item.__class__).items():
+        value = getattr(item, name)
+        if name not in skip and (default is MISSING or value != default):
+            content[name] = _encoded(value)
     return content
+
+
+@functools.cache
+def _fields(kind: Any) -> dict[str, Any]:
+    """Return the names of a record's fields, with their defaults."""
+    if issubclass(kind, tuple):
+        return {name: kind._field_defaults.get(name, MISSING) for name in kind._fields}
+    return {field.name: field.default for field in fields(kind)}
 
 
 def _encoded(value: Any) -> Any:
