@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,8 @@ _SHAPES: dict[int, list[tuple[tuple[int, ...], ...]]] = {
 }
 
 
-class Sample(NamedTuple):
+@dataclass(frozen=True)
+class Sample:
     """One call of an op.
 
     Attributes
@@ -66,7 +68,7 @@ class Sample(NamedTuple):
         """Return the same call in another floating-point dtype."""
         floats = [isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in self.operands]
         operands = [x.astype(dtype) if is_float else x for x, is_float in zip(self.operands, floats, strict=True)]
-        return self._replace(operands=operands)
+        return replace(self, operands=operands)
 
 
 def has_rule(op: Op, operand: int) -> bool:

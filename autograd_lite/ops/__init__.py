@@ -31,11 +31,11 @@ from autograd_lite.ops import (
 )
 from autograd_lite.ops.record import TABLE, Case, Op, overridden, rules
 
-_MODULES = (
+MODULES = (
     elementwise, activation, reduce, norms, scan, shape, joining, index, layout, diagonals,
     subscripts, contract, linalg, affine, losses, class_losses, conv, pool, bridge, cells,
 )  # fmt: skip
-PUBLIC: dict[str, Any] = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
+PUBLIC: dict[str, Any] = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 globals().update(PUBLIC)
 
 
@@ -56,4 +56,4 @@ NUMPY_FUNCTIONS: dict[Any, Any] = {
 }
 floats.bind_rules()
 
-__all__ = ["NUMPY_FUNCTIONS", "PUBLIC", "TABLE", "Case", "Op", "overridden", "rules"]
+__all__ = ["MODULES", "NUMPY_FUNCTIONS", "PUBLIC", "TABLE", "Case", "Op", "overridden", "rules"]
