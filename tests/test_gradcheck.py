@@ -255,11 +255,15 @@ def test_a_wrong_second_derivative_is_caught() -> None:
     assert {entry.order for entry in report.failures} == {2}
 
 
-def test_wrong_shape_and_dtype_raise() -> None:
-    with pytest.raises(GradientError, match="shape"):
-        gradcheck(_wrong(np.sum, lambda g, y, x: g), _X)
+def test_wrong_shape_and_dtype_are_told() -> None:
+    report = gradcheck(_wrong(np.sum, lambda g, y, x: g), _X)
+    assert not report
+    assert "of shape (), but the operand has shape (4,)" in report.problems[0]
+    report = gradcheck(_wrong(np.sin, lambda g, y, x: (g * np.cos(x)).astype(np.float32)), _X)
+    assert not report
+    assert "dtype float32" in report.problems[0]
     with pytest.raises(GradientError, match="dtype"):
-        gradcheck(_wrong(np.sin, lambda g, y, x: (g * np.cos(x)).astype(np.float32)), _X)
+        assert_gradients(_wrong(np.sin, lambda g, y, x: (g * np.cos(x)).astype(np.float32)), _X)
 
 
 def test_an_input_that_changes_is_noticed() -> None:
@@ -301,7 +305,7 @@ def test_one_wrong_entry_among_100_000(size: float) -> None:
     report = gradcheck(_wrong(np.sin, rule), x)
     assert not report.ok
     assert report.worst is not None
-    assert report.worst.index is None
+    assert report.worst.index == (54_321,)
 
 
 def test_single_precision_is_checked_at_its_own_accuracy() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.check.numeric import Array, Slope, ridders, slope
+from autograd_lite.check.numeric import Array, Slope, complex_step, ridders, slope
 from autograd_lite.check.problem import Problem
 from autograd_lite.check.report import Entry
 
@@ -36,14 +36,25 @@ class Judge:
         self.problem, self.weights, self.order, self.rtol, self.atol = problem, weights, order, rtol, atol
 
     def __call__(
-        self, name: str, index: tuple[int, ...] | None, along: list[Any], gradient: Any, kinked: bool = False
+        self,
+        name: str,
+        index: tuple[int, ...] | None,
+        along: list[Any],
+        gradient: Any,
+        kinked: bool = False,
+        exact: bool = False,
     ) -> Entry:
-        """Compare along a direction: of one input, whose gradient is given, or, ``kinked``, of all of them together."""
+        """Compare along a direction: of one input, whose gradient is given, or, ``kinked``, of all of them together.
+
+        ``exact`` says that the complex step was confirmed along another direction: it is believed when it agrees.
+        """
         gradients = gradient if kinked else [gradient if d is not None else None for d in along]
         analytic, rounding = _dot(gradients, along)
         path = self.problem.path(along)
         scale = _scale(self.problem.primals, along)
-        found = slope(path, scale)
+        found = _stepped(path) if exact else None
+        if found is None or not self._ratio(analytic, *_plus(found.dot(self.weights), rounding)) <= 1:
+            found = slope(path, scale)
         numeric, error = found.dot(self.weights)
         method = "complex-step" if np.all(found.exact | (self.weights == 0) | (found.error == 0)) else "ridders"
         lowest = highest = numeric
@@ -62,6 +73,20 @@ class Judge:
         nearest = min(max(analytic, lowest), highest) if method == "kink" else numeric
         ratio = 0.0 if method == "undefined" else self._ratio(analytic, nearest, error + rounding)
         return Entry(name, index, analytic, nearest, error, method, self.order, ratio)
+
+    def deviation(self, along: list[Any], gradient: Any, exact: bool) -> tuple[float, float]:
+        """Return by how much a gradient is off along a direction, and how much of it may be rounding."""
+        path = self.problem.path(along)
+        found = _stepped(path) if exact else None
+        if found is None:
+            found = slope(path, _scale(self.problem.primals, along))
+        direction = next(d for d in along if d is not None)
+        used = (self.weights != 0) & (found.value != 0)
+        terms = self.weights[used] * found.value[used]
+        mine = np.asarray(gradient, dtype=np.float64)[direction != 0] * direction[direction != 0]
+        with np.errstate(all="ignore"):
+            off = float(np.sum(mine, dtype=np.longdouble) - np.sum(terms, dtype=np.longdouble))
+            return off, float(np.finfo(np.float64).eps * math.sqrt(np.sum(mine * mine) + np.sum(terms * terms)))
 
     def _nearby(self, along: list[Any], scale: float) -> list[Array]:
         """Return rough slopes along a direction at points around, each on some side of every kink."""
@@ -83,6 +108,18 @@ class Judge:
             return math.inf
         allowed = self.atol + self.rtol * max(abs(analytic), abs(numeric)) + 4 * error
         return abs(analytic - numeric) / allowed if allowed else (math.inf if analytic != numeric else 0.0)
+
+
+def _stepped(path: Any) -> Slope | None:
+    """Return the complex step unconfirmed."""
+    value = complex_step(path)
+    if value is None:
+        return None
+    return Slope(value, 8 * float(np.finfo(np.float64).eps) * np.abs(value), np.ones(value.shape, bool))
+
+
+def _plus(pair: tuple[float, float], error: float) -> tuple[float, float]:
+    return pair[0], pair[1] + error
 
 
 def _dot(gradients: Sequence[Any], along: Sequence[Any]) -> tuple[float, float]:

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite import passes
 from autograd_lite.check.numeric import Array
 from autograd_lite.errors import GradientError
 from autograd_lite.graph import Node, data_of
 from autograd_lite.modes import no_grad
 from autograd_lite.tensor import Tensor
-from autograd_lite.transforms import vjp
+from autograd_lite.transforms import _Trace, jvp, vjp
 from autograd_lite.trees import flatten
 from autograd_lite.value import Value
 
-__all__ = ["Problem"]
+__all__ = ["Problem", "Run"]
 
 
 class Problem:
@@ -50,41 +51,31 @@ class Problem:
         outputs = flatten(self._f(*self._rebuild(leaves)))[0]
         return [y for y in outputs if np.asarray(data_of(y)).dtype.kind in "fc"]
 
-    def _outputs(self) -> list[Any]:
-        return [data_of(y) for y in self(*map(_node, self.primals))]
+    def values(self) -> list[Any]:
+        """Return the outputs as plain numbers and arrays, with nothing recorded."""
+        with no_grad():
+            return [data_of(y) for y in self(*map(_node, self.primals))]
 
-    @property
-    def single(self) -> bool:
-        """Whether a float32 (or shorter) takes part."""
-        return any(np.asarray(x).dtype.itemsize < 8 for x in (*self.primals, *self._outputs()))
-
-    def misbehaviour(self) -> list[str]:
-        """Run the function twice; tell what of it no gradient can be checked with."""
-        problems = []
-        nodes = [_node(x) for x in self.primals]
-        first = [np.array(data_of(y)) for y in self(*nodes)]
-        for name, node, x in zip(self.names, nodes, self.primals, strict=True):
-            if not np.array_equal(data_of(node), x, equal_nan=True):
-                problems.append(f"the function changed its input {name}")
-        second = self._outputs()
-        same = len(first) == len(second) and all(map(_same, first, second))
-        if not (same or problems):
-            problems.append(
-                "the function gave another result for the same input: is dropout on, or a generator not seeded?"
-            )
-        return problems
+    def run(self) -> Run:
+        """Run the function once, recorded."""
+        return Run(self)
 
     def weights(self, rng: np.random.Generator) -> list[Any]:
         """Return random weights, one array an output, of its shape and dtype."""
-        return [np.asarray(rng.standard_normal(np.shape(y)), dtype=np.asarray(y).dtype)[()] for y in self._outputs()]
-
-    def gradients(self, weights: list[Any]) -> list[Any]:
-        """Return the gradient of the weighted sum of the outputs, by the rules, for each primal."""
-        return list(vjp(self, *self.primals)[1](weights))
+        return [np.asarray(rng.standard_normal(np.shape(y)), dtype=np.asarray(y).dtype)[()] for y in self.values()]
 
     def gradient(self, weights: list[Any]) -> Problem:
         """Return the problem whose function is the gradient of this one."""
         return Problem(lambda *primals: vjp(self, *primals)[1](weights), self.primals, self.names)
+
+    def tangents(self, directions: Sequence[Any]) -> list[Any]:
+        """Return the derivative of each output along directions, by forward mode."""
+        return [data_of(t) for t in jvp(self, self.primals, directions)[1]]
+
+    def cast(self, dtype: Any) -> Problem:
+        """Return the same problem with its arrays in another dtype."""
+        primals = [x.astype(dtype) if isinstance(x, np.ndarray) else x for x in self.primals]
+        return Problem(self, primals, self.names)
 
     def path(self, directions: Sequence[Any]) -> Callable[[Any], Array]:
         """Return the outputs, as one flat array, as a function of a step along the directions (None: no step)."""
@@ -100,6 +91,40 @@ class Problem:
             return flat.astype(np.result_type(flat.dtype, np.float64))
 
         return at
+
+
+class Run:
+    """One recorded run of a problem's function.
+
+    Attributes
+    ----------
+    inputs, outputs : list
+        The nodes it was handed, and what came out of it.
+    order : list of Node
+        The graph between them, each node after its operands.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        trace = _Trace(problem, problem.primals)
+        self.inputs, self.outputs, self.order = trace.inputs, trace.outputs, trace.order
+
+    def values(self) -> list[Any]:
+        """Return the outputs as plain numbers and arrays."""
+        return [data_of(y) for y in self.outputs]
+
+    def seeds(self, weights: Sequence[Any]) -> dict[Node, Any]:
+        """Return weights of the outputs as what a backward pass starts with."""
+        seeds: dict[Node, Any] = {}
+        for y, w in zip(self.outputs, weights, strict=True):
+            if isinstance(y, Node) and y.requires_grad:
+                w = np.array(w, dtype=y._data.dtype) if y.is_array else float(w)
+                seeds[y] = seeds[y] + w if y in seeds else w
+        return seeds
+
+    def pull(self, weights: Sequence[Any]) -> list[Any]:
+        """Return the gradient of the weighted sum of the outputs for each input; None where none arrives."""
+        found = passes.pull(self.seeds(weights), False, frozenset(self.inputs), self.order)
+        return [found.get(x) for x in self.inputs]
 
 
 def _is_real(x: Any) -> bool:
@@ -118,10 +143,6 @@ def _node(x: Any, like: Any = None) -> Node:
     if isinstance(x if like is None else like, float) and not np.iscomplexobj(x):
         return Value(float(x))
     return Tensor.wrap(np.array(x))
-
-
-def _same(x: Any, y: Any) -> bool:
-    return bool(np.array_equal(x, y, equal_nan=True))
 
 
 def _names(tree: Any, name: str) -> Iterator[str]:
