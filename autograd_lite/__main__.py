@@ -8,7 +8,7 @@ import sys
 
 _COMMANDS = {
     "draw": ("autograd_lite.drawing.cli:main", "draw the graph of an expression or of a saved record"),
-    "check": ("autograd_lite.check.cli:main", "check the gradient of an expression"),
+    "check": ("autograd_lite.check.cli:main", "check the gradients of a function, or of every op"),
     "learn": ("autograd_lite.learn.cli:main", "exercises: build the engine yourself"),
 }
 
