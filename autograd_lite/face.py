@@ -99,6 +99,11 @@ class Face(Node):
     def _mask(self) -> Any:  # numpy.ma looks for it, and would compute on the bare data
         raise TypeError("a masked array has no derivative rule; fill it first: array.filled(0.0)")
 
+    def _repr_html_(self) -> str:
+        from autograd_lite.drawing.notebook import node_html
+
+        return node_html(self)
+
     def _refuse_in_trace(self) -> None:
         if self.requires_grad and modes.tracing.get():
             raise AutogradError(

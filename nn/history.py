@@ -69,6 +69,11 @@ class History:
         ended = f", {self.ended}" if self.ended else ""
         return f"History({len(self)} epochs of {', '.join(self.columns) or 'nothing'}{ended})"
 
+    def _repr_html_(self) -> str:
+        from nn.notebook import history_html
+
+        return history_html(self)
+
     def plot(self, path: Any = None) -> Any:
         """Draw the curves, training and validation together; needs matplotlib.
 

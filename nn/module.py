@@ -346,6 +346,11 @@ class Module:
         lines = "\n".join([extra, *children] if extra else children).replace("\n", "\n  ")
         return f"{type(self).__name__}({count}\n  {lines}\n)"
 
+    def _repr_html_(self) -> str:
+        from nn.notebook import module_html
+
+        return module_html(self)
+
 
 def _own_parameters(module: Module) -> Iterator[tuple[str, Parameter]]:
     return ((name, x) for name, x in module.__dict__.items() if isinstance(x, Parameter))

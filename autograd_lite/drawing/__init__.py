@@ -2,7 +2,7 @@
 
 from autograd_lite.drawing.capture import graph_of
 from autograd_lite.drawing.layout import LayoutError
-from autograd_lite.drawing.picture import Options, draw, draw_dot, mimebundle, save_graph
+from autograd_lite.drawing.picture import Options, draw, draw_dot, save_graph
 from autograd_lite.drawing.record import EdgeRecord, GraphRecord, NodeRecord, Summary
 from autograd_lite.drawing.text import text_tree
 from autograd_lite.drawing.trace import trace
@@ -17,7 +17,6 @@ __all__ = [
     "draw",
     "draw_dot",
     "graph_of",
-    "mimebundle",
     "save_graph",
     "text_tree",
     "trace",

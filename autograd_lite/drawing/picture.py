@@ -17,7 +17,7 @@ from autograd_lite.drawing.text import text_tree
 from autograd_lite.drawing.theme import with_dark_mode
 from autograd_lite.drawing.view import View, view_of
 
-__all__ = ["Options", "draw", "draw_dot", "mimebundle", "save_graph"]
+__all__ = ["Options", "draw", "draw_dot", "save_graph"]
 
 
 class Options(TypedDict, total=False):
@@ -182,25 +182,6 @@ _KINDS: dict[str, Callable[[GraphRecord, Options], bytes]] = {
     ".txt": lambda record, options: text_tree(record, 10_000).encode() + b"\n",
     ".html": _page,
 }
-
-
-def mimebundle(y: Any, **options: Unpack[Options]) -> dict[str, str]:
-    """Return what a notebook shows for a node: its graph as inline SVG, or as text where Graphviz is missing.
-
-    Examples
-    --------
-    >>> from autograd_lite import Value
-    >>> sorted(mimebundle(Value(1.0).tanh()))[-1]
-    'text/plain'
-    """
-    options = {"theme": "auto", "max_boxes": 40, **options}
-    picture = draw(y, **options)
-    try:
-        svg = picture.pipe("svg", encoding="utf-8")
-    except LayoutError:
-        return {"text/plain": f"{y!r}\n{text_tree(picture.record)}"}
-    shown = '<div style="max-width:100%;overflow:auto">' + svg[svg.index("<svg") :] + "</div>"
-    return {"text/plain": repr(y), "text/html": shown}
 
 
 class _Picture:

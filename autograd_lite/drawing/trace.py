@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 from autograd_lite import modes
 from autograd_lite.graph import Node
 
-__all__ = ["trace"]
+__all__ = ["shapes_seen", "trace"]
+
+Shape = tuple[int, ...]
+_shapes: weakref.WeakKeyDictionary[Any, dict[str, Shape]] = weakref.WeakKeyDictionary()
+
+
+def shapes_seen(model: Any) -> dict[str, Shape]:
+    """Return the output shape of each module of a model, by path, in its last forward under a `trace`."""
+    return _shapes.get(model, {})
 
 
 class trace:  # noqa: N801
@@ -71,6 +80,8 @@ class trace:  # noqa: N801
         def leave(module: Any, args: Any, output: Any) -> None:
             self._drop_abandoned()
             self._open.pop()
+            if isinstance(output, Node):
+                _shapes.setdefault(self._model, {})[path] = output._data.shape if output.is_array else ()
 
         self._restore.callback(module.register_forward_pre_hook(enter).remove)
         self._restore.callback(module.register_forward_hook(leave).remove)
