@@ -11,7 +11,7 @@ import numpy as np
 from autograd_lite import graph, ops, passes
 from autograd_lite.errors import AutogradError, GradientError
 from autograd_lite.graph import Node
-from autograd_lite.modes import enable_grad, is_recording
+from autograd_lite.modes import enable_grad, is_recording, tape
 from autograd_lite.ops.record import Op
 from autograd_lite.seeding import default_generator
 from autograd_lite.tensor import Tensor
@@ -174,7 +174,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
-        if not is_recording():
+        if not is_recording() or tape() is not None:
             return f(*args, **kwargs)
         rerun = _Rerun(f, args, kwargs)
         given = [rerun.leaves[i] for i in rerun.tracked]

@@ -1,6 +1,6 @@
 """The errors of the engine: each says what happened, where, and what to write instead."""
 
-__all__ = ["AnomalyError", "AutogradError", "GradientError", "NoRuleError", "StaleError"]
+__all__ = ["AnomalyError", "AutogradError", "CompileError", "GradientError", "NoRuleError", "StaleError"]
 
 
 class AutogradError(RuntimeError):
@@ -21,3 +21,7 @@ class AnomalyError(AutogradError, ArithmeticError):
 
 class GradientError(AutogradError, AssertionError):
     """A gradient is wrong: of the wrong shape or dtype, or refuted by a numeric derivative."""
+
+
+class CompileError(AutogradError):
+    """A function cannot be recorded and replayed, or its replay would differ from what it does itself."""

@@ -11,6 +11,7 @@ import numpy as np
 from autograd_lite import modes, ops
 from autograd_lite.errors import AutogradError, NoRuleError
 from autograd_lite.graph import Node, apply, data_of
+from autograd_lite.taped import plainly
 
 __all__ = ["Face"]
 
@@ -28,6 +29,11 @@ _PLAIN_FUNCTIONS = frozenset(
     "all any allclose isclose array_equal array_equiv array_repr array_str array2string result_type can_cast "
     "zeros_like ones_like full_like empty_like iscomplexobj isrealobj shares_memory may_share_memory searchsorted "
     "digitize isposinf isneginf unique isin lexsort".split()
+)
+# Of these, the ones whose result depends on shapes and dtypes alone.
+_OF_SHAPES = frozenset(
+    "shape ndim size result_type can_cast zeros_like ones_like empty_like iscomplexobj isrealobj "
+    "shares_memory may_share_memory".split()
 )
 _SKIPPED = ("dtype", "out", "where")  # passed along at NumPy's defaults by generic code
 _REDUCTIONS = {
@@ -57,7 +63,7 @@ def _comparison(name: str) -> Callable[..., Any]:
     function = getattr(np, name)
 
     def compare(self: Node, other: Any) -> Any:
-        return function(self._data, data_of(other)) if isinstance(other, _KNOWN) else NotImplemented
+        return plainly(function, self, other) if isinstance(other, _KNOWN) else NotImplemented
 
     return compare
 
@@ -126,21 +132,27 @@ class Face(Node):
             if (op is not None and op.is_elementwise) or name == "matmul":
                 return getattr(ops, name)(*inputs)
             if name in _PLAIN_UFUNCS:
-                return ufunc(*map(data_of, inputs))
+                return plainly(ufunc, *inputs)
         reduction = _REDUCTIONS.get((name, method))
         if reduction is not None:
             if method == "reduce" and "axis" not in kwargs:
                 kwargs["axis"] = 0
             return getattr(ops, reduction)(*inputs, **kwargs)
+        if (tape := modes.tape()) is not None and tape.may_call(inputs, kwargs):
+            return tape.call(getattr(ufunc, method), inputs, kwargs)
         call = f"np.{name}" if method == "__call__" else f"np.{name}.{method}"
         raise NoRuleError(_no_rule(call, name, kwargs))
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         name = func.__name__
         if name in _PLAIN_FUNCTIONS:
+            if name not in _OF_SHAPES and (tape := modes.tape()) is not None:
+                return tape.call(func, args, kwargs)
             return func(*(_plain_deep(a) for a in args), **{k: _plain_deep(v) for k, v in kwargs.items()})
         ours = ops.NUMPY_FUNCTIONS.get(func)
         if ours is None:
+            if (tape := modes.tape()) is not None and tape.may_call(args, kwargs):
+                return tape.call(func, args, kwargs)
             raise NoRuleError(_no_rule(f"np.{name}", name, {}))
         kwargs = {k: v for k, v in kwargs.items() if k not in _SKIPPED or not (v is None or v is True)}
         try:

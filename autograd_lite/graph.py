@@ -91,6 +91,9 @@ _writers: dict[int, tuple[str, int]] = {}  # the call sites of the latest writes
 def mark_written(leaves: Iterable[Node]) -> None:
     """Tell that the data of these leaves changed, so that graphs which saved them are stale."""
     global clock
+    leaves = tuple(leaves)
+    if leaves and (tape := modes.tape()) is not None:
+        tape.refuse_write(leaves)
     with _writing:
         clock += 1
         for leaf in leaves:
@@ -115,7 +118,10 @@ def plain(x: Any) -> Any:
         raise TypeError("a masked array has no derivative rule; fill it first: array.filled(0.0)")
     if isinstance(x, (list, tuple)) and holds_nodes(x):
         return faces.tensor(x)
-    array = x if type(x) is np.ndarray or isinstance(x, np.generic) else np.asarray(x)
+    if type(x) is np.ndarray or isinstance(x, np.generic) or getattr(x, "is_symbolic", False):
+        array = x
+    else:
+        array = np.asarray(x)
     if array.dtype.kind not in "biufc":
         if array.dtype == object and any(isinstance(e, Node) for e in array.flat):
             return faces.tensor(array)
@@ -168,6 +174,7 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
     result = op.forward(*values, **params) if params else op.forward(*values)
     if not nodes:
         return result
+    given = operands
     if type(result) is not np.ndarray:
         result = np.asarray(result)
     mode = _mode()
@@ -181,15 +188,21 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
     if not edges or result.dtype.kind != "f":
         if result.base is not None:
             result = result.copy(order="K")  # not a view of a leaf's memory
-        return faces.tensor.wrap(result)
+        untracked = faces.tensor.wrap(result)
+        if mode is not None and mode.tape is not None:
+            mode.tape.forward(op, given, params, untracked)
+        return untracked
     if foreign:
         operands = _kept(op, operands, result.dtype.type)
         values = [data_of(x) for x in operands]
     if params:
         params = {k: _own(v) for k, v in params.items()}
     node = faces.tensor.node(result, op, operands, params, edges, values)
-    if mode is not None and mode.watch is not None:
-        mode.watch.made(node)
+    if mode is not None:
+        if mode.watch is not None:
+            mode.watch.made(node)
+        if mode.tape is not None:
+            mode.tape.forward(op, given, params, node)
     return node
 
 

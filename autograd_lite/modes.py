@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from autograd_lite.errors import AnomalyError
+from autograd_lite.errors import AnomalyError, CompileError
 
 __all__ = ["detect_anomaly", "enable_grad", "is_recording", "no_grad"]
 
@@ -28,6 +28,7 @@ class Mode(NamedTuple):
 
     recording: bool = True
     watch: Watch | None = None
+    tape: Any = None  # what `compile` records on, while it does
 
 
 current: ContextVar[Mode | None] = ContextVar("autograd_lite mode", default=None)
@@ -175,6 +176,11 @@ class detect_anomaly(_Switch):  # noqa: N801
     """
 
     def _changed(self, mode: Mode) -> Mode:
+        if mode.tape is not None:
+            raise CompileError(
+                "detect_anomaly() looks at numbers, which a compiled function cannot do.\n"
+                "Put it around the call: a compiled function runs as it is written there."
+            )
         return mode._replace(watch=Watch())
 
 
@@ -182,6 +188,19 @@ def is_recording() -> bool:
     """Return whether operations are being recorded here."""
     mode = current.get()
     return mode is None or mode.recording
+
+
+def tape() -> Any:
+    """Return what `compile` is recording on here, if it is."""
+    mode = current.get()
+    return None if mode is None else mode.tape
+
+
+def leave(node: Any, way: str) -> None:
+    """Refuse to turn a node into a plain Python object while a function is recorded: it would be frozen there."""
+    mode = current.get()
+    if mode is not None and mode.tape is not None:
+        mode.tape.leave(node, way)
 
 
 class Watch:

@@ -66,6 +66,9 @@ def pull(
     dict
         Node -> gradient: floats for Values, ndarrays for Tensors; nodes of either kind when recorded.
     """
+    mode = modes.current.get()
+    if mode is not None and mode.tape is not None and not recorded:
+        return mode.tape.pull(seeds, wanted, order)  # type: ignore[no-any-return]
     stop = wanted if wanted is not None else ()
     if order is None:
         order = topological(seeds, stop, leaves=False)
@@ -73,7 +76,6 @@ def pull(
     found: dict[Node, Any] = {}
     pending = dict(seeds)
     owned: set[Node] = set()  # whose pending gradient is an array that nobody else holds
-    mode = modes.current.get()
     watch = mode.watch if mode is not None else None
     with np.errstate(all="ignore"):
         for node in reversed(order):
@@ -178,7 +180,10 @@ def _scaled(direction: Any, slope: Any, singular: bool) -> Any:
         return direction if slope == 1 else direction * slope if slope else np.zeros_like(data_of(direction))
     if getattr(slope, "dtype", None) is _BOOL:
         return np.where(slope, direction, 0)
-    if singular:
+    if singular and isinstance(slope, Node) and modes.tape() is not None:  # without a look at the numbers
+        hidden = np.logical_and(np.equal(direction, 0), np.logical_not(np.isfinite(slope)))
+        slope = np.where(hidden, 0, slope)
+    elif singular:
         finite = np.isfinite(data_of(slope))
         if not np.all(finite):
             slope = np.where((data_of(direction) == 0) & ~finite, 0, slope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_lite import graph
+from autograd_lite import graph, modes
 from autograd_lite.graph import Node
 
 __all__ = ["reduce", "shallow"]
@@ -18,6 +18,7 @@ def _all_slots(cls: type) -> list[str]:
 
 def shallow(node: Any) -> Any:
     """Return a node with the same datum, op and operands; a leaf's array is shared until one of the two is written."""
+    modes.leave(node, "copy()")
     cls: Any = type(node)
     twin = cls.__new__(cls)
     for name in _all_slots(cls):
@@ -31,6 +32,7 @@ def shallow(node: Any) -> Any:
 
 def reduce(root: Node) -> Any:
     """Return what ``__reduce_ex__`` should: the graph as a flat list, so that depth is no matter."""
+    modes.leave(root, "a deep copy or pickle")
     index: dict[Node, int] = {}
     rows: list[Any] = []
     stack: list[Any] = [root]

@@ -91,6 +91,8 @@ class Tensor(Face):
         self.requires_grad = requires_grad
         self.grad = self.extras = None
         self.label = label
+        if (tape := modes.tape()) is not None:
+            tape.made(self, source)
 
     @staticmethod
     def wrap(array: np.ndarray[Any, Any]) -> Tensor:
@@ -134,6 +136,8 @@ class Tensor(Face):
 
     @property
     def data(self) -> np.ndarray[Any, Any]:
+        if (tape := modes.tape()) is not None:
+            return tape.data(self)  # type: ignore[no-any-return]
         return self.numpy()
 
     @data.setter
@@ -143,6 +147,9 @@ class Tensor(Face):
                 f"the data of {graph.describe(self)} cannot be set: it is the result of an operation.\n"
                 "Set the data of a leaf and compute again, or make a new Tensor."
             )
+        if (tape := modes.tape()) is not None:
+            tape.write(self, data)
+            return
         array = np.array(graph.data_of(data), dtype=self._data.dtype)
         if self.requires_grad and array.shape != self._data.shape:
             raise ValueError(f"expected data of shape {self._data.shape}, got {array.shape}")
@@ -209,6 +216,9 @@ class Tensor(Face):
                 f"backward() on a tensor of shape {self.shape} needs a gradient of that shape.\n"
                 "Reduce it to one number first, as in loss.mean().backward(), or pass gradient=np.ones(shape)."
             )
+        if (tape := modes.tape()) is not None:
+            tape.backward(self, gradient, create_graph)
+            return
         if gradient is not None:
             seed = self._seed(gradient)
         else:
@@ -230,6 +240,8 @@ class Tensor(Face):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Switch whether gradients reach this leaf; return the tensor itself."""
+        if (tape := modes.tape()) is not None:
+            tape.refuse_switch(self, "requires_grad_()")
         if self.op is not None:
             raise AutogradError("requires_grad can be switched on leaves only; use detach() to stop a gradient.")
         if requires_grad:
@@ -248,6 +260,8 @@ class Tensor(Face):
         """
         if not self.requires_grad:
             raise AutogradError("a hook on a tensor that requires no gradient would never be called")
+        if (tape := modes.tape()) is not None:
+            tape.refuse_switch(self, "register_hook()", always=True)
         extras = self._extras()
         extras.hooks.append(hook)
         return Handle(extras.hooks, hook)
@@ -263,6 +277,8 @@ class Tensor(Face):
 
     def detach(self) -> Tensor:
         """Return an untracked Tensor with the same data; later writes to this one do not show in it."""
+        if (tape := modes.tape()) is not None:
+            return tape.detached(self)  # type: ignore[no-any-return]
         return Tensor.wrap(self._data.copy() if self.op is None or self._data.base is not None else self._data)
 
     def clone(self) -> Tensor:
@@ -271,16 +287,19 @@ class Tensor(Face):
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return a read-only view of the data; ``t.numpy().copy()`` is yours to write."""
+        modes.leave(self, "numpy()")
         view = self._data.view()
         view.flags.writeable = False
         return view  # type: ignore[no-any-return]
 
     def item(self) -> Any:
         """Return the only entry as a Python number."""
+        modes.leave(self, "item()")
         return self._data.item()
 
     def tolist(self) -> Any:
         """Return the data as nested lists of Python numbers."""
+        modes.leave(self, "tolist()")
         return self._data.tolist()
 
     def astype(self, dtype: DTypeLike) -> Tensor:
@@ -345,6 +364,8 @@ class Tensor(Face):
         return self._rebound("@=", "matmul", other)
 
     def _rebound(self, sign: str, name: str, other: Any) -> Any:
+        if (tape := modes.tape()) is not None:
+            tape.refuse_inplace(self, sign)
         if self.op is None and self.requires_grad and not modes.is_recording():
             raise AutogradError(
                 f"`t {sign} ...` binds the name to a new tensor; the leaf itself would stay as it is.\n"
@@ -363,19 +384,24 @@ class Tensor(Face):
         return (self[i] for i in range(len(self._data)))
 
     def __contains__(self, x: Any) -> bool:
+        modes.leave(self, "`in`")
         return bool((self._data == graph.data_of(x)).any())
 
     def __bool__(self) -> bool:
+        modes.leave(self, "bool()")
         return bool(self._data)
 
     def __float__(self) -> float:
+        modes.leave(self, "float()")
         self._refuse_in_trace()
         return float(self._data.item())
 
     def __int__(self) -> int:
+        modes.leave(self, "int()")
         return int(self._data.item())
 
     def __index__(self) -> int:
+        modes.leave(self, "an index")
         return self._data.__index__()  # type: ignore[no-any-return]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -384,6 +410,7 @@ class Tensor(Face):
                 "turning a tracked Tensor into an ndarray would cut its gradient off silently.\n"
                 "Use t.numpy() or t.detach() to cut it on purpose, or the functions of autograd_lite to keep it."
             )
+        modes.leave(self, "np.asarray()")
         if copy or (dtype is not None and dtype != self._data.dtype):
             return self._data.astype(dtype or self._data.dtype)  # type: ignore[no-any-return]
         return self.numpy()
@@ -395,6 +422,7 @@ class Tensor(Face):
         return f"{type(self).__name__}({body}{dtype}{made})"
 
     def __format__(self, spec: str) -> str:
+        modes.leave(self, "format()")
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
     def __copy__(self) -> Tensor:
@@ -469,7 +497,10 @@ def _entry(flat: Tensor, i: int) -> Any:
     """Return entry ``i`` of a 1-D tensor as a connected Value."""
     value = float(flat._data[i])
     if not flat.requires_grad or not modes.is_recording():
-        return graph.faces.value(value)
+        leaf = graph.faces.value(value)
+        if (tape := modes.tape()) is not None:
+            tape.forward(_entry_op, (flat, i), NO_PARAMS, leaf)
+        return leaf
     return graph.faces.value.rebuilt(_entry_op, (flat, i), NO_PARAMS, value)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from autograd_lite import graph, ops, passes
 from autograd_lite.errors import GradientError
 from autograd_lite.graph import Node, data_of
-from autograd_lite.modes import enable_grad, is_recording, tracing
+from autograd_lite.modes import enable_grad, is_recording, tape, tracing
 from autograd_lite.tensor import Tensor
 from autograd_lite.trees import flatten
 from autograd_lite.value import Value
@@ -38,10 +38,11 @@ class _Trace:
         finally:
             tracing.reset(token)
         self.outputs, self.rebuild_outputs = flatten(self.result)
-        self.outer = any(isinstance(x, Node) and x.requires_grad for x in self.primals)
+        self.outer = any(map(_tracked, self.primals))
         inputs = frozenset(self.inputs)
         self.order = graph.topological([y for y in self.outputs if _tracked(y)], inputs)
-        self.open = is_recording() and any(n.op is None and n._epoch < start and n not in inputs for n in self.order)
+        outer = (n for n in self.order if n.op is None and n._epoch < start and n not in inputs)
+        self.open = is_recording() and any(map(_tracked, outer))
         self.recorded = self.outer or self.open or tracing.get() > 0
 
     def pull(self, cotangents: Sequence[Any]) -> list[Any]:
@@ -61,9 +62,10 @@ class _Trace:
     def push(self, tangents: Sequence[Any]) -> list[Any]:
         """Return the tangent of each output."""
         self._joined(tangents)
-        seeds = {x: _like(t, x, "tangent", self.recorded) for x, t in zip(self.inputs, tangents, strict=True)}
+        recorded = self.recorded or tape() is not None
+        seeds = {x: _like(t, x, "tangent", recorded) for x, t in zip(self.inputs, tangents, strict=True)}
         with enable_grad():
-            found = passes.push(self.order, seeds, self.recorded)
+            found = passes.push(self.order, seeds, recorded)
         like = next((p for p in self.primals if isinstance(p, Node)), 0.0)
         return [
             _scalar(self.left(found.get(y), y, like)) if isinstance(y, Node) else np.zeros_like(y)[()]
@@ -80,7 +82,7 @@ class _Trace:
         if x is None:
             x = np.zeros_like(shaped._data) if shaped.is_array else 0.0
         tracked = _tracked(x) and (self.outer or self.open)
-        if not (isinstance(primal, Node) or tracked):
+        if not (isinstance(primal, Node) or tracked or (isinstance(x, Node) and tape() is not None)):
             x = data_of(x)
             if isinstance(x, np.ndarray):
                 return np.array(x)
@@ -102,7 +104,10 @@ def _scalar(y: Any) -> Any:
 
 
 def _tracked(x: Any) -> bool:
-    return isinstance(x, Node) and x.requires_grad
+    if not (isinstance(x, Node) and x.requires_grad):
+        return False
+    recorder = tape()
+    return recorder is None or x.is_array or not recorder.is_plain(x)  # a float that compile() made a Value
 
 
 def _entered(x: Any) -> Node:
@@ -111,23 +116,31 @@ def _entered(x: Any) -> Node:
         return ops.positive(x)  # type: ignore[no-any-return]
     if isinstance(x, bool) or np.asarray(data_of(x)).dtype.kind not in "fiu":
         raise TypeError(f"cannot differentiate with respect to a {type(x).__name__}; pass floats or arrays of floats")
+    node: Any
     if isinstance(x, Tensor) or np.ndim(x) > 0 or isinstance(x, np.ndarray):
-        return Tensor(x, requires_grad=True)
-    return Value(float(x))
+        node = Tensor(x, requires_grad=True)
+    else:
+        node = x.detach() if isinstance(x, Value) else Value(float(x))
+    if (recorder := tape()) is not None:
+        recorder.like(node, x)
+    return node  # type: ignore[no-any-return]
 
 
 def _like(x: Any, node: Node, what: str, recorded: bool) -> Any:
     """Check a tangent or cotangent against the node that it belongs to."""
     if np.shape(data_of(x)) != node.shape:  # type: ignore[attr-defined]
         raise GradientError(f"the {what} has shape {np.shape(data_of(x))}, its value has {node.shape}")  # type: ignore[attr-defined]
+    recorder = tape()
     if isinstance(x, Node):
-        if recorded:
+        if recorded or recorder is not None:
             return x if x.is_array == node.is_array else Tensor(x) if node.is_array else ops.reshape(x, (1,))[0]
         x = data_of(x)
-    if not node.is_array:
-        return Value(float(x)) if recorded else float(x)
-    array = np.array(x, dtype=node._data.dtype)
-    return Tensor.wrap(array) if recorded else array
+    if not recorded:
+        return np.array(x, dtype=node._data.dtype) if node.is_array else float(x)
+    made = Tensor.wrap(np.array(x, dtype=node._data.dtype)) if node.is_array else Value(float(x))
+    if recorder is not None:
+        recorder.neutral(made)
+    return made
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:

@@ -76,9 +76,14 @@ class Value(Face):
         self._epoch = graph.clock
         self.label = label
         self.grad = self.op = self.a = self.b = None
+        mode = _mode()
+        if mode is not None and mode.tape is not None:
+            mode.tape.made(self)
 
     @property
     def data(self) -> float:
+        if (tape := modes.tape()) is not None:
+            return tape.data(self)  # type: ignore[no-any-return]
         return self._data  # type: ignore[no-any-return]
 
     @data.setter
@@ -88,6 +93,9 @@ class Value(Face):
                 f"the data of {graph.describe(self)} cannot be set: it is the result of an operation.\n"
                 "Set the data of a leaf and compute again, or make a new Value."
             )
+        if (tape := modes.tape()) is not None:
+            tape.write(self, data)
+            return
         self._data = _number(data)
         graph.mark_written((self,))
 
@@ -198,16 +206,22 @@ class Value(Face):
         StaleError
             When a leaf was written after it was used.
         """
+        if (tape := modes.tape()) is not None:
+            tape.backward(self, gradient, create_graph)
+            return
         seed: Any = Value(gradient) if create_graph else _number(gradient)
         if create_graph or _mode() is not None or not pull_floats(self, seed):
             passes.backward(self, seed, create_graph)
 
     def detach(self) -> Value:
         """Return a new leaf with the same number."""
+        if (tape := modes.tape()) is not None:
+            return tape.detached(self)  # type: ignore[no-any-return]
         return Value(self._data)
 
     def item(self) -> float:
         """Return the number."""
+        modes.leave(self, "item()")
         return self._data  # type: ignore[no-any-return]
 
     def zero_grad(self) -> None:
@@ -215,20 +229,23 @@ class Value(Face):
         self.grad = None
 
     def __float__(self) -> float:
+        modes.leave(self, "float()")
         self._refuse_in_trace()
         return self._data  # type: ignore[no-any-return]
 
     def __int__(self) -> int:
+        modes.leave(self, "int()")
         return int(self._data)
 
     def __bool__(self) -> bool:
+        modes.leave(self, "bool()")
         return self._data != 0.0  # type: ignore[no-any-return]
 
     def __lt__(self, other: Any) -> Any:
-        return self._data < other._data if isinstance(other, Value) else super().__lt__(other)
+        return self._data < other._data if isinstance(other, Value) and _mode() is None else super().__lt__(other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._data > other._data if isinstance(other, Value) else super().__gt__(other)
+        return self._data > other._data if isinstance(other, Value) and _mode() is None else super().__gt__(other)
 
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
@@ -236,6 +253,7 @@ class Value(Face):
         return f"Value(data={self._data:.6g}, grad={grad}{name})"
 
     def __format__(self, spec: str) -> str:
+        modes.leave(self, "format()")
         return format(self._data, spec)
 
     def __copy__(self) -> Value:
@@ -316,7 +334,10 @@ def _made(op: Op, y: float, a: Any, b: Any) -> Value:
             operands = a if type(a) is tuple else (a,) if b is None else (a, b)
             mode.watch.forward(op, operands, [graph.data_of(x) for x in operands], y)
         if not mode.recording:
-            return Value(y)
+            leaf = Value(y)
+            if mode.tape is not None:
+                mode.tape.forward(op, a if type(a) is tuple else (a,) if b is None else (a, b), NO_PARAMS, leaf)
+            return leaf
     node = _new(Value)
     node._data = y
     node.op = op
@@ -324,6 +345,9 @@ def _made(op: Op, y: float, a: Any, b: Any) -> Value:
     node.b = b
     node.grad = node.label = None
     node._epoch = graph.clock
-    if mode is not None and mode.watch is not None:
-        mode.watch.made(node)
+    if mode is not None:
+        if mode.watch is not None:
+            mode.watch.made(node)
+        if mode.tape is not None:
+            mode.tape.forward(op, a if type(a) is tuple else (a,) if b is None else (a, b), NO_PARAMS, node)
     return node

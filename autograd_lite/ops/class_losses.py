@@ -14,6 +14,7 @@ from autograd_lite.graph import Node, data_of, operand
 from autograd_lite.ops.losses import Reduction, check_reduction, dtype_of, plain_data
 from autograd_lite.ops.record import Case, structural
 from autograd_lite.ops.scan import log_softmax, softmax
+from autograd_lite.taped import plainly
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -25,15 +26,18 @@ def _class_axis(x: Any) -> int:
 def _along_classes(weight: Any, x: Any) -> Any:
     """Bring one weight a class, or one number for all, into a shape that broadcasts along the classes of ``x``."""
     axis = _class_axis(x)
-    weights = np.broadcast_to(np.asarray(data_of(weight), dtype=x.dtype), x.shape[axis])
-    return weights.reshape((-1,) + (1,) * (x.ndim - 1 - axis))
+    return plainly(_spread, weight, x.dtype, x.shape[axis], (-1,) + (1,) * (x.ndim - 1 - axis))
+
+
+def _spread(weight: Any, dtype: Any, classes: int, shape: tuple[int, ...]) -> Any:
+    return np.broadcast_to(np.asarray(weight, dtype=dtype), classes).reshape(shape)
 
 
 def _labelled(x: Any, target: Any, weight: Any, ignore_index: int) -> tuple[tuple[Any, ...], Any, float]:
     """Return where the scores of the labels are, how much each sample counts, and the sum of that."""
-    axis, labels, weight = _class_axis(x), data_of(target), data_of(weight)
-    counted = np.not_equal(labels, ignore_index)
-    labels = np.where(counted, labels, 0)
+    axis = _class_axis(x)
+    counted = np.not_equal(target, ignore_index)
+    labels = np.where(counted, target, 0)
     samples = np.indices(labels.shape, sparse=True)
     weights = counted * (weight[labels] if np.ndim(weight) else weight)
     return (*samples[:axis], labels, *samples[axis:]), weights, float(np.add.reduce(weights, axis=None))
@@ -41,12 +45,15 @@ def _labelled(x: Any, target: Any, weight: Any, ignore_index: int) -> tuple[tupl
 
 def _hard(x: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float = 0.0) -> tuple[Any, float]:
     """Return the weighted distribution over the classes that the labels stand for, and the sum of their weights."""
-    x = data_of(x)
+    return plainly(_hard_of, x, target, weight, ignore_index, label_smoothing)  # type: ignore[no-any-return]
+
+
+def _hard_of(x: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float) -> tuple[Any, float]:
     index, weights, count = _labelled(x, target, weight, ignore_index)
     q = np.zeros_like(x)
     q[index] = weights * (1 - label_smoothing)
     if label_smoothing:
-        counted = np.expand_dims(np.not_equal(data_of(target), ignore_index), _class_axis(x))
+        counted = np.expand_dims(np.not_equal(target, ignore_index), _class_axis(x))
         q += (label_smoothing / x.shape[_class_axis(x)] * _along_classes(weight, x) * counted).astype(x.dtype)
     return q, count
 
@@ -247,7 +254,7 @@ def _scored(name: str, x: Any, target: Any, weight: Any, reduction: str) -> tupl
     weight = 1.0 if weight is None else plain_data("weight", weight, dtype_of(x))
     if np.shape(weight) not in ((), (shape[axis],)):
         raise ValueError(f"{name}: expected a weight for each of {shape[axis]} classes, got shape {np.shape(weight)}")
-    kind = np.asarray(data_of(target)).dtype.kind
+    kind = dtype_of(target).kind
     if got == samples and got != shape and kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got dtype kind {kind!r}; write target.astype(int)")
     return x, target, weight

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite import modes
 from autograd_lite.graph import data_of, operand
 from autograd_lite.ops.index import getitem, scatter_add
 from autograd_lite.ops.record import Case, structural
@@ -100,6 +101,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     shape = np.shape(a)
     before, n, after = shape[:axis], shape[axis], shape[axis + 1 :]
     if not isinstance(repeats, int):
+        modes.leave(repeats, "the numbers of repetitions, and so a shape,")
         return getitem(a, along(axis, np.repeat(np.arange(n), data_of(repeats))))
     apart = broadcast_to(reshape(a, (*before, n, 1, *after)), (*before, n, repeats, *after))
     return reshape(apart, (*before, n * repeats, *after))

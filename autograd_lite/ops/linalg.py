@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite import graph
-from autograd_lite.graph import data_of, operand
+from autograd_lite.graph import operand
 from autograd_lite.ops.contract import summed, swapped
 from autograd_lite.ops.record import Case, structural
+from autograd_lite.taped import decide, plainly
 
 __all__ = ["SlogdetResult", "cholesky", "det", "inv", "slogdet", "solve"]
 
@@ -139,6 +140,10 @@ def _over_matrices(x: Any) -> Any:
     return np.expand_dims(x, (-2, -1))
 
 
+def _is_tame(a: Any, inverse: Any) -> bool:
+    return bool(np.max(np.abs(a), initial=0) * np.max(np.abs(inverse), initial=0) < 1e6)
+
+
 def _cofactors(a: Any, y: Any) -> Any:
     """Return the slope of the determinant ``y``: ``y * inv(a).T``, by minors where ``a`` is nearly singular.
 
@@ -146,10 +151,9 @@ def _cofactors(a: Any, y: Any) -> Any:
     order. They cost n**5 operations, so large matrices take them only where there is no inverse at all.
     """
     n = a.shape[-1]
-    if np.all(data_of(y) != 0):
+    if decide(np.all, y):
         inverse = np.linalg.inv(a)
-        spread = np.max(np.abs(data_of(a)), initial=0) * np.max(np.abs(data_of(inverse)), initial=0)
-        if n > 12 or spread < 1e6:
+        if n > 12 or decide(_is_tame, a, inverse):
             return _over_matrices(y) * swapped(inverse)
     others = np.array([[j for j in range(n) if j != i] for i in range(n)], dtype=int).reshape(n, n - 1)
     minors = _det(a[..., others[:, None, :, None], others[None, :, None, :]])
@@ -247,7 +251,7 @@ def slogdet(a: Any) -> SlogdetResult:
     (-1.0, 0.0)
     """
     a = operand(a)
-    sign, logarithm = np.linalg.slogdet(data_of(a))
+    sign, logarithm = plainly(np.linalg.slogdet, a)
     return SlogdetResult(sign, _logabsdet(a) if isinstance(a, graph.Node) else logarithm)
 
 

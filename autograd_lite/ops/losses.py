@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autograd_lite.graph import Node, data_of, operand
+from autograd_lite.modes import tape
 from autograd_lite.ops.activation import sigmoid, softplus
 from autograd_lite.ops.record import Case, Op, elementwise, structural
 
@@ -147,7 +148,10 @@ def plain_data(what: str, x: Any, dtype: Any = None) -> Any:
     """Return plain data, in a loss's dtype where one is given; refuse a node that waits for a gradient."""
     if isinstance(x, Node) and x.requires_grad:
         raise TypeError(f"{what} is data and gets no gradient; pass {what}.detach()")
-    x = data_of(operand(x))
+    x = operand(x)
+    if isinstance(x, Node) and tape() is not None:
+        return x if dtype is None or not x.is_array or x.dtype == dtype else x.astype(dtype)  # type: ignore[attr-defined]
+    x = data_of(x)
     return x if dtype is None or type(x) is not np.ndarray else x.astype(dtype, copy=False)
 
 
@@ -175,7 +179,8 @@ def _pair(name: str, x: Any, t: Any) -> tuple[Any, Any]:
             f"{name}: predictions of shape {np.shape(inputs)} and targets of shape {np.shape(targets)}; "
             "reshape one, as broadcasting would compare every prediction with every target"
         )
-    if t is targets and type(inputs) is type(t) is np.ndarray and t.dtype != inputs.dtype and inputs.dtype.kind == "f":
+    is_data = t is targets or ((recorder := tape()) is not None and recorder.is_plain(t))
+    if is_data and type(inputs) is type(targets) is np.ndarray and t.dtype != inputs.dtype and inputs.dtype.kind == "f":
         t = t.astype(inputs.dtype)
     return x, t
 

@@ -11,6 +11,7 @@ from autograd_lite.ops import reduce
 from autograd_lite.ops.record import Case, structural
 from autograd_lite.ops.reduce import EMPTY, inverse, kept, reduction_cases, total
 from autograd_lite.ops.shape import Axis
+from autograd_lite.taped import plainly
 
 __all__ = ["norm"]
 
@@ -102,7 +103,8 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
     if isinstance(ord, str) or (len(axes) == 2 and abs(ord) not in (1, np.inf)):
         raise ValueError(f"a norm of order {ord!r} over {len(axes)} axes is unknown, or has no derivative rule.")
     if ord == 0:
-        return np.sum(data_of(x) != 0, axis=axes, keepdims=keepdims, dtype=np.result_type(data_of(x), np.float16))
+        dtype = np.result_type(data_of(x), np.float16)
+        return plainly(lambda a: np.sum(a != 0, axis=axes, keepdims=keepdims, dtype=dtype), x)
     if len(axes) == 2:
         sums = reduce.sum(np.abs(x), axis=axes[0] if abs(ord) == 1 else axes[1], keepdims=True)
         return (reduce.max if ord > 0 else reduce.min)(sums, axis=axes, keepdims=keepdims)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.graph import data_of
 from autograd_lite.ops.record import Case, Op, structural
 from autograd_lite.ops.window import Pair, Window, batched, pair, slide
+from autograd_lite.taped import plainly
 
 __all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
 
@@ -96,7 +96,10 @@ def _max_forward(x: Any, window: Window) -> Any:
 
 def _hits(x: Any, y: Any, window: Window) -> tuple[Any, Any]:
     """Return, for each entry of the window, 1 where it meets the maximum, and how often the maximum is met."""
-    x, y = data_of(x), data_of(y)
+    return plainly(_hits_of, x, y, window)  # type: ignore[no-any-return]
+
+
+def _hits_of(x: Any, y: Any, window: Window) -> tuple[Any, Any]:
     parts = _parts(x, window, np.nan)  # padding never hits
     hits = np.concatenate([(part == y)[np.newaxis] for part in parts], dtype=x.dtype)
     return hits, np.add.reduce(hits)

@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from autograd_lite.graph import data_of, operand
 from autograd_lite.ops.record import Case, structural
 from autograd_lite.ops.shape import Axis
+from autograd_lite.taped import plainly
 
 __all__ = ["all", "any", "count_nonzero", "max", "mean", "min", "prod", "std", "sum", "var"]
 
@@ -206,7 +207,10 @@ def std(a: Any, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -
 
 def _tie_weights(y: Any, a: Any, axis: Axis, keepdims: bool) -> Any:
     """Return the weights, 1 in sum, with which the entries equal to the extreme share its gradient."""
-    a, y = data_of(a), data_of(y)
+    return plainly(_shared_by_ties, y, a, axis, keepdims)
+
+
+def _shared_by_ties(y: Any, a: Any, axis: Axis, keepdims: bool) -> Any:
     weights = np.equal(a, kept(y, a, axis, keepdims)).astype(np.result_type(a))
     return weights / total(weights, axis=axis, keepdims=True)
 
@@ -328,14 +332,14 @@ def prod(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 def any(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """Return whether an entry is not 0, as plain data; parameters as in `sum`."""
-    return np.any(data_of(operand(a)), axis=axis, keepdims=keepdims)
+    return plainly(np.any, operand(a), axis=axis, keepdims=keepdims)
 
 
 def all(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """Return whether no entry is 0, as plain data; parameters as in `sum`."""
-    return np.all(data_of(operand(a)), axis=axis, keepdims=keepdims)
+    return plainly(np.all, operand(a), axis=axis, keepdims=keepdims)
 
 
 def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """Return how many entries are not 0, as plain data; parameters as in `sum`."""
-    return np.count_nonzero(data_of(operand(a)), axis=axis, keepdims=keepdims)
+    return plainly(np.count_nonzero, operand(a), axis=axis, keepdims=keepdims)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.graph import data_of, operand
+from autograd_lite.graph import operand
 from autograd_lite.ops.record import Case, structural
 from autograd_lite.ops.reduce import kept, led_by_one, reduction_cases
 from autograd_lite.ops.shape import Axis, line, ravel
+from autograd_lite.taped import plainly
 
 __all__ = ["argmax", "argmin", "argsort", "cumprod", "cumsum", "log_softmax", "logsumexp", "softmax", "sort"]
 
@@ -109,7 +110,7 @@ def cumprod(a: Any, axis: int | None = None) -> Any:
 
 
 def _order(a: Any, axis: int) -> Any:
-    return np.argsort(data_of(a), axis=axis, kind="stable")
+    return plainly(np.argsort, a, axis=axis, kind="stable")
 
 
 _sort = structural(
@@ -139,17 +140,17 @@ def sort(a: Any, axis: int | None = -1) -> Any:
 
 def argsort(a: Any, axis: int | None = -1) -> Any:
     """Return the indices that would sort along an axis, as plain data; tied entries keep their order."""
-    return np.argsort(data_of(operand(a)), axis=axis, kind="stable")
+    return plainly(np.argsort, operand(a), axis=axis, kind="stable")
 
 
 def argmax(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the largest entry (the first of tied ones), as plain data."""
-    return np.argmax(data_of(operand(a)), axis=axis, keepdims=keepdims)
+    return plainly(np.argmax, operand(a), axis=axis, keepdims=keepdims)
 
 
 def argmin(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the smallest entry (the first of tied ones), as plain data."""
-    return np.argmin(data_of(operand(a)), axis=axis, keepdims=keepdims)
+    return plainly(np.argmin, operand(a), axis=axis, keepdims=keepdims)
 
 
 def _top(a: Any, axis: Axis) -> Any:
@@ -261,7 +262,11 @@ def _log_softmax_jvp(tangents: Any, y: Any, a: Any, axis: Axis) -> Any:
 
 def _dead(y: Any, axis: Axis) -> Any:
     """Return where everything along the axis is -inf."""
-    return _top(data_of(y), axis) == -np.inf
+    return plainly(_all_minus_inf, y, axis)
+
+
+def _all_minus_inf(y: Any, axis: Axis) -> Any:
+    return _top(y, axis) == -np.inf
 
 
 _log_softmax = structural(
