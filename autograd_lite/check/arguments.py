@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite import errors
+
 __all__ = ["ArgumentsError", "bound", "function_of", "origin", "value_of"]
 
 _LARGEST = 10**8  # entries of a drawn array
 _NAMES = {"true": True, "false": False, "null": None, "nan": math.nan, "inf": math.inf, "pi": math.pi, "e": math.e}
 _FORMS = "a number, a list, a tuple, a dict, a text in quotes, a .npy file, randn(3, 4), rand(3), ones(2), zeros(2, 2)"
-_HOME = Path(__file__).resolve().parent.parent
+_FOREIGN = tuple(str(Path(home).resolve().parent) for home in (np.__file__, inspect.getfile(errors)))
 
 
 class ArgumentsError(ValueError):
@@ -210,7 +212,7 @@ def _from_file(file: Path) -> ModuleType:
 def origin(error: BaseException) -> str:
     """Say what an error is, and the last line of the user's own that it passed."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not Path(f.filename).is_relative_to(_HOME) and "importlib" not in f.filename]
+    own = [f for f in frames if not f.filename.startswith((*_FOREIGN, "<"))]
     place = f", at {own[-1].filename}:{own[-1].lineno}" if own else ""
     return f"{type(error).__name__}: {error}{place}"
 

@@ -75,7 +75,8 @@ def as_page(rows: Sequence[Row]) -> str:
 
 
 def _markdown(row: Row) -> str:
-    cells = (f"`{row.op.name}`", f"`{row.op.formula}`", row.op.kinks, _error(row.first), _error(row.second))
+    kinks = row.op.kinks.replace("*", "\\*")
+    cells = (f"`{row.op.name}`", f"`{row.op.formula}`", kinks, _error(row.first), _error(row.second))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in (*cells, domain_of(row.op))) + " |"
 
 

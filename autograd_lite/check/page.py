@@ -69,7 +69,7 @@ def fragment_of(report: Report) -> str:
     counts = summary(report).partition(": ")[2]
     parts = [
         f'<h2 class="{kind}"><span aria-hidden="true">{mark}</span> Gradients are {verdict}</h2>',
-        f"<p>{_safe(counts)}{'; a float32 takes part: compared in single precision' if report.single else ''}</p>",
+        f"<p>{_safe(counts)}</p>",
         _list("Problems", report.problems),
         _diagnoses(report.diagnoses),
         _worst(report.worst) if report.worst is not None else "",

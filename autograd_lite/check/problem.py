@@ -84,7 +84,7 @@ class Problem:
             inputs = []
             for x, d in zip(self.primals, directions, strict=True):
                 wide = np.asarray(x, dtype=np.promote_types(np.asarray(x).dtype, np.float64))
-                inputs.append(_node(x if d is None else wide + t * d, like=x))
+                inputs.append(_node(wide if d is None else wide + t * d, like=x))
             with no_grad():
                 outputs = [np.ravel(data_of(y)) for y in self(*inputs)]
             flat = np.concatenate(outputs) if outputs else np.zeros(0)

@@ -32,8 +32,6 @@ def as_text(report: Report, paint: Paint = PLAIN) -> str:
     """Return a report as text, in colour where the paint is on."""
     lines = [_verdict(report, paint)]
     lines += [line for problem in report.problems for line in _hanging("", problem)]
-    if report.single:
-        lines.append("a float32 takes part: compared in single precision")
     if report.ok:
         lines += [] if report.worst is None else [f"worst: {report.worst}"]
     else:
@@ -159,5 +157,5 @@ def _cell(error: float, wrong: bool, numbered: bool, paint: Paint) -> str:
     shade = level(error, wrong)
     if shade is None:
         return " " * (10 if numbered else 1)
-    text = f"{_BLOCKS[shade]} {short(error):<8}" if numbered else _BLOCKS[shade]
-    return paint.red(text) if wrong else paint.dim(text)
+    text = f"{_BLOCKS[shade]} {short(error)}" if numbered else _BLOCKS[shade]
+    return (paint.red(text) if wrong else paint.dim(text)) + " " * (10 - len(text) if numbered else 0)
