@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import graph, ops
+from autograd_lite.ops.class_losses import as_label
 from autograd_lite.ops.losses import check_reduction, dtype_of, plain_data
 
 __all__ = [
@@ -333,7 +334,7 @@ def focal_loss(
     """
     check_reduction(reduction)
     x: Any = graph.operand(input)
-    labels = plain_data("target", target)
+    labels = plain_data("target", as_label(target))
     if np.shape(labels) == np.shape(x):
         raise ValueError(f"focal_loss takes labels, of one axis less than the input of shape {np.shape(x)}")
     losses = ops.cross_entropy(x, labels, ignore_index=ignore_index, reduction="none")

@@ -23,7 +23,7 @@ from autograd_lite.check.sample import has_rule
 from autograd_lite.graph import Node, Patch, data_of
 from tests.opchecks import CHECKS
 
-__all__ = ["CORRUPTIONS", "Outcome", "mutate", "targets"]
+__all__ = ["CORRUPTIONS", "Mutant", "Outcome", "installed", "mutate", "targets"]
 
 # The checks in which a wrong derivative can show.
 _TELLING = ("faces", "first", "forward_mode", "second", "float32", "stable")
@@ -74,7 +74,7 @@ class Outcome(NamedTuple):
     detail: str
 
 
-class _Mutant:
+class Mutant:
     """A rule with a mistake, which remembers whether the mistake ever showed."""
 
     def __init__(self, rule: Any, corrupt: Callable[[Any], Any]) -> None:
@@ -99,7 +99,8 @@ class _Mutant:
 
 
 @contextlib.contextmanager
-def _installed(name: str, operand: int | str, mutant: _Mutant) -> Iterator[None]:
+def installed(name: str, operand: int | str, mutant: Any) -> Iterator[None]:
+    """Put another rule in the place of one of the table."""
     if isinstance(operand, int):
         with ops.overridden(name, operand, mutant):
             yield
@@ -128,8 +129,8 @@ def mutate(name: str, operand: int | str, corruption: str) -> Outcome:
     """Break one rule in one way and run the op's checks."""
     op = ops.TABLE[name]
     rule = op.jvp if isinstance(operand, str) else op.rules[operand]
-    mutant = _Mutant(rule, CORRUPTIONS[corruption])
-    with _installed(name, operand, mutant):
+    mutant = Mutant(rule, CORRUPTIONS[corruption])
+    with installed(name, operand, mutant):
         for check in _TELLING:
             try:
                 CHECKS[check](op)
@@ -181,7 +182,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--op", action="append", default=[], help="this op only; may be repeated")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument(
+        "--nn", action="store_true", help="break the rules and formulas of nn; nn's own tests must notice"
+    )
+    parser.add_argument("--only", default="", help="with --nn: the places that hold this text")
     options = parser.parse_args(arguments)
+    if options.nn:
+        from tests import mutants_nn
+
+        return mutants_nn.report(options.jobs, options.only)
     begun = time.perf_counter()
     jobs = [(name, operand) for name, operand, _ in targets(options.op)]
     with multiprocessing.Pool(options.jobs) as pool:

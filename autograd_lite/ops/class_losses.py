@@ -237,10 +237,15 @@ _nll = structural(
 )
 
 
+def as_label(target: Any) -> Any:
+    """Return a target; a plain integer, the label of a single sample, as an array, so that it stays an integer."""
+    return np.asarray(target) if isinstance(target, (int, np.integer)) else target
+
+
 def _scored(name: str, x: Any, target: Any, weight: Any, reduction: str) -> tuple[Any, Any, Any]:
     """Check and return scores, targets and class weights."""
     check_reduction(reduction)
-    x, target = operand(x), operand(target)
+    x, target = operand(x), operand(as_label(target))
     shape = np.shape(data_of(x))
     if not shape:
         raise ValueError(f"{name} takes scores of shape (C,) or (N, C, ...), got a single number")
