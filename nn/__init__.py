@@ -7,6 +7,7 @@ from nn import (
     metrics as metrics,
     optim as optim,
     parallel as parallel,
+    plots as plots,
     scalar as scalar,
     schedule as schedule,
     train as train,

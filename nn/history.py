@@ -80,15 +80,16 @@ class History:
         Parameters
         ----------
         path : path-like, optional
-            Where to save the picture.
+            Where to save the picture: PNG, SVG or PDF, by its suffix.
 
         Returns
         -------
         matplotlib.figure.Figure
+            As `nn.plots.learning_curves` makes it.
         """
-        from nn.curves import plot_history
+        from nn.plots.curves import learning_curves
 
-        return plot_history(self, path)
+        return learning_curves(self, path=path)
 
 
 def _shown(x: Any) -> str:
