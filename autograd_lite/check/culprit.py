@@ -20,6 +20,7 @@ _NODES = 400
 _ALIKE = 2  # nodes looked at that have the same op and shapes
 _ENTRIES = 600  # of the operand, and of the whole Jacobian in squares
 _SHOWN = 3
+_PULLS = 64
 
 
 class Culprit:
@@ -95,10 +96,19 @@ class Culprit:
             upstream=u,
             doubled=self.rule(2 * u, y, given),
             jacobian=derivatives[self.number],
+            claimed=self._claimed(),
             truths=truths,
             rule=self.rule,
             forward=self.forward,
         )
+
+    def _claimed(self) -> Array | None:
+        """Return the rule as a matrix: what it gives for each entry of the incoming gradient alone."""
+        if not 0 < self.output.size <= _PULLS:
+            return None
+        units = np.eye(self.output.size).reshape(self.output.size, *self.output.shape)
+        given, y = self._all_given(), self._given(self.output)
+        return np.stack([np.ravel(self.rule(unit, y, given)) for unit in units])
 
     def _others(self) -> list[int]:
         """Return the operands whose true gradients are worth knowing: those of the same shape."""

@@ -44,6 +44,8 @@ class Evidence:
         The claim for twice the incoming gradient.
     jacobian : ndarray or None
         The true derivatives, of shape (entries of the output, entries of the operand).
+    claimed : ndarray or None
+        The derivatives as the rule has them, where it is linear; of the same shape.
     truths : dict of int to ndarray
         The true gradients of all operands.
     rule : callable or None
@@ -61,6 +63,7 @@ class Evidence:
     upstream: Array | None = None
     doubled: Array | None = None
     jacobian: Array | None = None
+    claimed: Array | None = None
     truths: dict[int, Array] = field(default_factory=dict)
     rule: Callable[[Any, Any, list[Any]], Array] | None = None
     forward: Callable[..., Any] | None = None

@@ -23,7 +23,7 @@ __all__ = ["dense", "reproduced"]
 
 _NODES = 60
 Share = np.ndarray[Any, np.dtype[Any]]
-Spoil = Callable[[Node, int, Any, Share], Iterator[Share]]
+Spoil = Callable[[Evidence, Node, int, Any, Share], Iterator[Share]]
 
 
 def reproduced(e: Evidence) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def reproduced(e: Evidence) -> Iterator[Finding]:
             for kind, likelihood, detail, spoil in _MISTAKES:
                 if any(map(e.explains, tape.spoilt(spoil))):
                     yield Finding(kind, likelihood, detail)
-            yield from tape.uses(e)
+            yield from tape.uses()
 
 
 class _Tape:
@@ -48,6 +48,7 @@ class _Tape:
 
     def __init__(self, e: Evidence) -> None:
         assert e.forward is not None
+        self._e = e
         chosen = [Tensor(x, requires_grad=np.asarray(x).dtype.kind == "f") for x in e.operands]
         self._wanted = chosen[e.number]
         with enable_grad():
@@ -104,11 +105,11 @@ class _Tape:
             if g is None:
                 continue
             right = dict(self._shares(node, g))[i]
-            for wrong in spoil(node, i, g, right):
+            for wrong in spoil(self._e, node, i, g, right):
                 if wrong.shape == right.shape:
                     yield self.gradient({(node, i): wrong})
 
-    def uses(self, e: Evidence) -> Iterator[Finding]:
+    def uses(self) -> Iterator[Finding]:
         """Yield findings for what is used several times, where some of the uses are not counted."""
         users: dict[Node, list[tuple[Node, int]]] = {}
         for node, i in self.edges:
@@ -120,11 +121,11 @@ class _Tape:
             for number, edge in enumerate(edges):
                 what = "an input" if x.op is None else f"the result of {x.op.name!r}"
                 others = edges[:number] + edges[number + 1 :]
-                if e.explains(self.gradient(dict.fromkeys(others, nothing))):
+                if self._e.explains(self.gradient(dict.fromkeys(others, nothing))):
                     last = number == len(edges) - 1
                     detail = f"{what} is used {len(edges)} times, and only one use is counted"
                     yield Finding("last-use", 0.92 if last else 0.88, detail)
-                elif e.explains(self.gradient({edge: nothing})):
+                elif self._e.explains(self.gradient({edge: nothing})):
                     detail = f"{what} is used {len(edges)} times, and one use is not counted"
                     yield Finding("last-use", 0.87, detail)
 
@@ -139,14 +140,14 @@ def dense(x: Any, share: Any) -> Share:
 
 
 def _times(*factors: float) -> Spoil:
-    def spoil(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
+    def spoil(e: Evidence, node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
         for factor in factors:
             yield factor * right
 
     return spoil
 
 
-def _lengths(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
+def _lengths(e: Evidence, node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
     sizes = {n for shape in (np.shape(g), right.shape) for n in shape} | {np.size(g), right.size}
     if right.size and np.size(g):
         sizes |= {max(np.size(g) // right.size, right.size // np.size(g))}
@@ -155,16 +156,22 @@ def _lengths(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
         yield right / n
 
 
+def _rule(node: Node, i: int) -> Any:
+    """Return the rule for one operand; None where one rule serves all operands."""
+    assert node.op is not None
+    return None if node.op.variadic else node.op.rules[i]
+
+
 def _full(node: Node, i: int, g: Any) -> Share | None:
     """Return what an elementwise rule gives before the sum over the axes that were broadcast."""
     assert node.op is not None
-    rule = node.op.rules[i]
+    rule = _rule(node, i)
     if not node.op.is_elementwise or rule is None or np.shape(node.args[i]) == np.shape(g):
         return None
     return np.broadcast_to(g * (rule(node._data, *node.args) if callable(rule) else rule), np.shape(g))
 
 
-def _unsummed(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
+def _unsummed(e: Evidence, node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
     full = _full(node, i, g)
     if full is None:
         return
@@ -173,27 +180,29 @@ def _unsummed(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
             yield np.asarray(unbroadcast(np.take(full, [k], axis=axis), right.shape))
 
 
-def _averaged(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
+def _averaged(e: Evidence, node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
     full = _full(node, i, g)
     if full is not None and right.size:
         yield right * right.size / full.size
 
 
-def _exchanged(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
+def _exchanged(e: Evidence, node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
     """The input in the place of the output, or the reverse."""
     assert node.op is not None
-    x, y, rule = node.args[i], node._data, node.op.rules[i]
+    x, y, rule = node.args[i], node._data, _rule(node, i)
     if np.shape(x) != np.shape(y) or not callable(rule):
         return
-    for read, written in ((x, x), (y, y), (x, y)):
+    outer = [data_of(v) for v in (*e.operands, e.output)]  # of the whole function, whose insides were forgotten
+    alike = [v for v in outer if np.shape(v) == np.shape(x) and np.asarray(v).dtype.kind == "f"]
+    for read, written in ((x, x), (y, y), (x, y), *((v, x) for v in alike), *((y, v) for v in alike)):
         operands = [written if k == i else v for k, v in enumerate(node.args)]
         if node.op.is_elementwise:
             yield np.asarray(g * rule(read, *operands))
-        elif not node.op.variadic:
+        else:
             yield np.asarray(rule(g, read, *operands, **node.params))
 
 
-def _swapped(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
+def _swapped(e: Evidence, node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
     """The rule of another operand, or the operands exchanged."""
     assert node.op is not None
     if len(node.args) != 2 or node.op.variadic:
@@ -209,11 +218,11 @@ def _swapped(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
                 continue
 
 
-def _turned(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
+def _turned(e: Evidence, node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
     if right.ndim >= 2:
         yield np.swapaxes(right, -1, -2)
     assert node.op is not None
-    rule = node.op.rules[i] if not node.op.variadic else None
+    rule = _rule(node, i)
     for k, x in enumerate(node.args):
         if callable(rule) and not node.op.is_elementwise and np.ndim(x) >= 2:
             try:
@@ -223,11 +232,11 @@ def _turned(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
                 continue
 
 
-def _moved(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
+def _moved(e: Evidence, node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
     yield from shifts(right)
 
 
-def _unused(node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
+def _unused(e: Evidence, node: Node, i: int, g: Any, right: Share) -> Iterator[Share]:
     """The share for an incoming gradient of ones."""
     yield dict(zip(node.edges, (dense(x, s) for x, s in passes.shares(node, np.ones_like(g), False)), strict=True))[i]
 

@@ -56,6 +56,9 @@ def _factor(e: Evidence) -> Iterator[Finding]:
     if factor is None:
         return
     lengths = e.lengths()
+    pointwise = e.jacobian is not None and all(
+        np.max(np.count_nonzero(e.jacobian, axis=k), initial=0) <= 1 for k in (0, 1)
+    )
     if abs(factor + 1) < 1e-6:
         yield Finding("sign", 0.98, "the numbers are minus the true ones", -1.0)
         return
@@ -63,7 +66,7 @@ def _factor(e: Evidence) -> Iterator[Finding]:
         for size, words in ((n, f"{n} times"), (1 / n, f"1/{n} of")):
             if abs(abs(factor) - size) < 1e-6 * size:
                 meant = "a sum where a mean is needed" if size > 1 else "a mean where a sum is needed"
-                likelihood = 0.86 if n == 2 else 0.92
+                likelihood = 0.5 if pointwise and n == 2 else 0.86 if n == 2 else 0.92
                 yield Finding("mean", likelihood, f"{meant}: the numbers are {words} the true ones, and {what}", factor)
     simple = any(abs(abs(factor) - k) < 1e-6 for k in (2.0, 0.5))
     named = simple or any(abs(abs(factor) - k) < 1e-6 * k for n in lengths for k in (n, 1 / n))
@@ -73,7 +76,7 @@ def _factor(e: Evidence) -> Iterator[Finding]:
     if factor < 0 and (e.claim.size > 1 or named):
         yield Finding("sign", 0.65, "the numbers have the opposite sign", factor)
     if abs(factor - 0.5) < 1e-6:
-        yield Finding("last-use", 0.6, "half of the gradient is missing, as if one of two uses were not counted", 0.5)
+        yield Finding("last-use", 0.7, "half of the gradient is missing, as if one of two uses were not counted", 0.5)
 
 
 def _ratio(a: Array, b: Array) -> float | None:
@@ -187,12 +190,16 @@ def _slices(e: Evidence) -> Iterator[Finding]:
             yield Finding("broadcast", 0.93 if axis in spread else 0.75, detail)
             yield Finding("last-use", (0.8 if axis in spread else 0.9) if last else 0.6, detail)
             return
-    single = np.sum(whole, axis=tuple(range(e.output.ndim, whole.ndim)))
-    count = e.output.ndim - e.claim.ndim
-    if np.all(np.count_nonzero(parts, axis=1) <= 1) and count >= 0:
-        for axes in itertools.combinations(range(e.output.ndim), count):
-            if e.explains(np.sum(single, axis=axes)):
-                yield Finding("broadcast", 0.92, f"summed over {axes}, not over the axes that were broadcast")
+    if np.all(np.count_nonzero(parts, axis=1) <= 1):
+        single = np.sum(whole, axis=tuple(range(e.output.ndim, whole.ndim)))
+        for axes in _subsets(e.output.ndim):
+            summed = np.sum(single, axis=axes)
+            if summed.size in (1, e.claim.size) and e.explains(
+                np.broadcast_to(summed.ravel(), e.claim.size).reshape(e.claim.shape)
+            ):
+                yield Finding(
+                    "broadcast", 0.92, f"summed over the axes {axes} of the result, not over those that were broadcast"
+                )
                 return
     used = parts != 0
     if np.all(np.count_nonzero(used, axis=0) <= 1):
@@ -205,6 +212,23 @@ def _slices(e: Evidence) -> Iterator[Finding]:
             detail = f"of the places where an entry is used, only the {word} one is counted"
             yield Finding("last-use", likelihood, detail)
             yield Finding("broadcast", 0.6, detail)
+
+
+def _subsets(count: int) -> Iterator[tuple[int, ...]]:
+    for size in range(1, count + 1):
+        yield from itertools.combinations(range(count), size)
+
+
+def _left_out(e: Evidence) -> Iterator[Finding]:
+    """The rule's linear map is the true one with some of its entries left out."""
+    if e.jacobian is None or e.claimed is None:
+        return
+    size = float(np.max(np.abs(e.jacobian), initial=0.0))
+    missing = (np.abs(e.claimed) <= 1e-9 * size) & (np.abs(e.jacobian) > 1e-9 * size)
+    if np.any(missing) and near(np.where(missing, 0, e.jacobian), e.claimed):
+        used = np.count_nonzero(e.jacobian, axis=0) > 1
+        likelihood = 0.82 if np.all(used[np.any(missing, axis=0)]) else 0.6
+        yield Finding("last-use", likelihood, "of the places where an entry is used, some are not counted")
 
 
 def broadcast_axes(shape: tuple[int, ...], result: tuple[int, ...]) -> set[int]:
@@ -229,21 +253,23 @@ _SLOPES: tuple[Callable[[Array], Array], ...] = (
     np.cos,
     np.sin,
     lambda v: 1 + v * v,
+    np.log,
 )
 
 
-def _input_for_output(e: Evidence) -> Iterator[Finding]:
-    if e.output is None or not e.operands:
+def _written_in(e: Evidence) -> Iterator[Finding]:
+    """The slope is the true one written in terms of something else: h(this) where the truth has h(that)."""
+    if e.output is None or not e.operands or near(e.claim, e.truth):
         return
-    x, y = np.asarray(e.operands[e.number], dtype=np.float64), e.output
-    if x.shape != y.shape or x.shape != e.claim.shape or near(x, y):
-        return
+    shape = e.claim.shape
+    named = [(e.name(i), np.asarray(x)) for i, x in enumerate(e.operands) if np.shape(x) == shape]
+    named.append(("the output", e.output))
+    fitting = [(name, v.astype(np.float64)) for name, v in named if v.shape == shape and v.dtype.kind == "f"]
     ratio = e.claim / e.truth
-    for h in _SLOPES:
-        if near(ratio, h(x) / h(y)):
-            yield Finding("input-output", 0.85, "the slope is written in terms of the input where the output belongs")
-        elif near(ratio, h(y) / h(x)):
-            yield Finding("input-output", 0.85, "the slope is written in terms of the output where the input belongs")
+    for (used, v), (right, w) in itertools.permutations(fitting, 2):
+        if any(not near(h(v), h(w)) and near(ratio, h(v) / h(w)) for h in _SLOPES):
+            kind = "input-output" if "the output" in (used, right) else "wrong-operand"
+            yield Finding(kind, 0.85, f"the slope is written in terms of {used} where {right} belongs")
 
 
 def _rounded(e: Evidence) -> Iterator[Finding]:
@@ -297,7 +323,8 @@ SYMPTOMS: tuple[Symptom, ...] = tuple(
         _other_gradient,
         _shifted,
         _slices,
-        _input_for_output,
+        _left_out,
+        _written_in,
         _signs,
         _reordered,
         _few,
