@@ -286,3 +286,17 @@ def test_what_it_does_not_know_is_refused_before_anything_is_added() -> None:
     builder.plan.outputs.append(out)
     machine = _compare(_laid_out(builder), [np.ones(4) * 1j], machine_only=False)
     assert [why for _, why in machine.refused] == ["dtype complex128"]
+
+
+def test_a_group_that_writes_over_what_it_reads() -> None:
+    builder = Builder()
+    x = builder.add(Array((50, 70), np.dtype(float), "input", 0))
+    a, y, z = (builder.temp((50, 70), float) for _ in range(3))
+    builder.plan.steps += [
+        Elementwise("tanh", (x,), a),
+        Group((Elementwise("add", (a, x), y), Elementwise("multiply", (a, y), z)), (50, 70), (y, z)),
+    ]
+    builder.plan.outputs += [y, z]
+    plan = _laid_out(builder)
+    plan.places[y] = plan.places[a]
+    _compare(plan, [np.random.default_rng(0).normal(size=(50, 70))])

@@ -13,7 +13,7 @@ import numpy as np
 from numba.extending import get_cython_function_address
 
 from autograd_lite.replay import machine_kernel as kernel
-from autograd_lite.replay.machine_code import CELLS, POOL, Numbers, Refused, Segment, assemble
+from autograd_lite.replay.machine_code import CELLS, POOL, Numbers, RefusedError, Segment, assemble
 from autograd_lite.replay.machine_memory import Memory
 from autograd_lite.replay.primitive import Effect, Plan, Step, reads_of, writes_of
 
@@ -50,7 +50,7 @@ class Machine:
             segment = parts[-1] if parts and isinstance(parts[-1], Segment) else Segment(numbers, slots)
             try:
                 assemble(plan, step, segment)
-            except Refused as why:
+            except RefusedError as why:
                 self.refused.append((step, str(why)))
                 parts.append(step)
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from autograd_lite.replay.primitive import (
     reads_of,
 )
 
-__all__ = ["CELLS", "POOL", "Numbers", "Refused", "Segment", "assemble"]
+__all__ = ["CELLS", "POOL", "Numbers", "RefusedError", "Segment", "assemble"]
 
 _KINDS = {"d": kernel.DOUBLE, "f": kernel.SINGLE, "?": kernel.BOOL, "l": kernel.INTEGER, "q": kernel.INTEGER}
 _FOLDS = {"add": kernel.SUM, "multiply": kernel.PRODUCT, "maximum": kernel.LARGEST, "minimum": kernel.SMALLEST}
@@ -41,7 +41,7 @@ _MAX_AXES = 8
 POOL, CELLS = -1, -2  # owners of memory that are no arrays of the plan
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The machine has no instruction for a step."""
 
 
@@ -92,7 +92,7 @@ def assemble(plan: Plan, step: Step, segment: Segment) -> None:
 
     Raises
     ------
-    Refused
+    RefusedError
         Nothing has been added then.
     """
     match step:
@@ -109,7 +109,7 @@ def assemble(plan: Plan, step: Step, segment: Segment) -> None:
         case Scalars():
             _scalars(plan, step, segment)
         case _:
-            raise Refused(type(step).__name__)
+            raise RefusedError(type(step).__name__)
 
 
 def _place(plan: Plan, number: int) -> tuple[int, int, tuple[int, ...]]:
@@ -123,7 +123,7 @@ def _place(plan: Plan, number: int) -> tuple[int, int, tuple[int, ...]]:
 def _kind(array: Array) -> int:
     kind = _KINDS.get(array.dtype.char)
     if kind is None:
-        raise Refused(f"dtype {array.dtype}")
+        raise RefusedError(f"dtype {array.dtype}")
     return kind
 
 
@@ -131,21 +131,21 @@ def _computes_in(plan: Plan, numbers: Iterable[int]) -> int:
     """Return the kind of the registers of a group: the one floating-point type that takes part."""
     kinds = {_kind(plan.arrays[n]) for n in numbers}
     if kernel.DOUBLE in kinds and kernel.SINGLE in kinds:
-        raise Refused("two floating-point types in one group")
+        raise RefusedError("two floating-point types in one group")
     return kernel.SINGLE if kernel.SINGLE in kinds else kernel.DOUBLE
 
 
 def _check(plan: Plan, step: Elementwise) -> None:
     if step.name not in _CODES:
-        raise Refused(f"no operation {step.name!r}")
+        raise RefusedError(f"no operation {step.name!r}")
     reads = [plan.arrays[n].dtype.char for n in step.reads]
     made = plan.arrays[step.write].dtype.char
     if (made in "lq" or any(c in "lq" for c in reads)) and step.name not in _EXACT_INTEGERS:
-        raise Refused(f"{step.name!r} of integers")
+        raise RefusedError(f"{step.name!r} of integers")
     if all(c == "?" for c in reads) and step.name not in _ON_TRUTH:
-        raise Refused(f"{step.name!r} of truth values")
+        raise RefusedError(f"{step.name!r} of truth values")
     if step.name == "astype" and made in "?lq" and reads[0] != made:
-        raise Refused(f"astype to {plan.arrays[step.write].dtype}")
+        raise RefusedError(f"astype to {plan.arrays[step.write].dtype}")
 
 
 def _group(
@@ -159,9 +159,9 @@ def _group(
     for step in steps:
         _check(plan, step)
     if any(s.name not in _FOLDS for s in sums):
-        raise Refused("reduction")
+        raise RefusedError("reduction")
     if math.prod(shape) == 0:
-        raise Refused("no entries")
+        raise RefusedError("no entries")
     made = {s.write for s in steps}
     inside = set(made)
     outside = dict.fromkeys(n for n in (*(r for s in steps for r in s.reads), *(s.read for s in sums)) if n not in made)
@@ -176,7 +176,7 @@ def _group(
         rows.append(_Access(number, *_broadcast(plan, number, shape)))
     for s in sums:
         if _kind(plan.arrays[s.write]) != kind:
-            raise Refused("a reduction of another type")
+            raise RefusedError("a reduction of another type")
         owner, offset, strides = _place(plan, s.write)
         kept = iter(strides)
         rows.append(_Access(s.read, owner, offset, tuple(0 if a in s.axes else next(kept) for a in range(len(shape)))))
@@ -186,13 +186,13 @@ def _group(
 
     whole = contiguous(tuple(dims))
     loads, written, folded = rows[: len(outside)], rows[len(outside) : len(outside) + len(stores)], rows[-len(sums) :]
-    touched = {w.owner for w in written} & {r.owner for r in loads}
+    stored = [_memory(plan, access.owner) for access in written]
     modes = []
     for access in (*loads, *written):
         direct = (
             access.strides == tuple(width * s for s in whole)
             and _kind(plan.arrays[access.number]) == kind
-            and access.owner not in touched
+            and (access in written or not any(map(_memory(plan, access.owner).overlaps, stored)))
         )
         once = not any(access.strides)
         modes.append(kernel.DIRECT if direct else kernel.ONCE if once and access in loads else kernel.STRIDED)
@@ -225,6 +225,22 @@ def _group(
     segment.registers = max(segment.registers, count)
     segment.scratch = max(segment.scratch, count * lanes * width)
     segment.add(code)
+
+
+class _Memory(NamedTuple):
+    """A stretch of memory: of the arena, or one that no other array lies in."""
+
+    of: int
+    start: int
+    stop: int
+
+    def overlaps(self, other: _Memory) -> bool:
+        return self.of == other.of and self.start < other.stop and other.start < self.stop
+
+
+def _memory(plan: Plan, owner: int) -> _Memory:
+    start = plan.places.get(owner)
+    return _Memory(owner, 0, 1) if start is None else _Memory(-1, start, start + max(plan.arrays[owner].nbytes, 1))
 
 
 class _Access:
@@ -260,7 +276,7 @@ def _collapsed(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple[
     if not dims:
         dims, columns = [1], [[0] * len(strides)]
     if len(dims) > _MAX_AXES:
-        raise Refused("too many axes")
+        raise RefusedError("too many axes")
     return dims, [tuple(column[i] for column in columns) for i in range(len(strides))]
 
 
@@ -292,14 +308,14 @@ def _allocated(
 def _matmul(plan: Plan, step: Matmul, segment: Segment) -> None:
     kinds = {_kind(plan.arrays[n]) for n in (step.a, step.b, step.write)}
     if kinds not in ({kernel.DOUBLE}, {kernel.SINGLE}):
-        raise Refused("a matrix product of two types")
+        raise RefusedError("a matrix product of two types")
     kind = kinds.pop()
     width = 4 if kind == kernel.SINGLE else 8
     shapes = [plan.arrays[n].shape for n in (step.a, step.b, step.write)]
     m, n = shapes[2][-2:]
     k = shapes[0][-1]
     if 0 in (m, n, k) or any(len(s) < 2 or s[:-2] != shapes[0][:-2] for s in shapes):
-        raise Refused("matrices")
+        raise RefusedError("matrices")
     code = [kernel.GEMM, 0, kind, 0, 0, m, n, k]
     steps: list[int] = []
     for which, (number, shape) in enumerate(zip((step.a, step.b, step.write), shapes, strict=True)):
@@ -308,11 +324,11 @@ def _matmul(plan: Plan, step: Matmul, segment: Segment) -> None:
         if which < 2:
             code[3 + which] = transposed
         elif transposed:
-            raise Refused("a transposed result")
+            raise RefusedError("a transposed result")
         code += [segment.slot(owner), offset, leading]
         dims, merged = _collapsed(shape[:-2], [strides[:-2]])
         if len(dims) > 1:
-            raise Refused("scattered matrices")
+            raise RefusedError("scattered matrices")
         steps.append(merged[0][0])
     segment.add([*code, int(step.accumulate), math.prod(shapes[0][:-2]), *steps])
 
@@ -326,13 +342,13 @@ def _leading(shape: tuple[int, ...], strides: tuple[int, ...], width: int) -> tu
     across = rows * width if columns == 1 and down == width else across
     if (down == width or rows == 1) and across >= rows * width and across % width == 0:
         return 1, across // width
-    raise Refused("strides")
+    raise RefusedError("strides")
 
 
 def _fill(plan: Plan, step: Fill, segment: Segment) -> None:
     array = plan.arrays[step.write]
     if array.size == 0:
-        raise Refused("no entries")
+        raise RefusedError("no entries")
     owner, offset, strides = _place(plan, step.write)
     dims, (steps,) = _collapsed(array.shape, [strides])
     kind = kernel.SINGLE if _kind(array) == kernel.SINGLE else kernel.DOUBLE

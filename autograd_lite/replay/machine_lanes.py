@@ -18,8 +18,8 @@ from autograd_lite.replay import machine_math as fast
 __all__ = ["BARE", "OPCODES", "apply", "float32_at", "float64_at", "int64_at", "like_at", "uint8_at"]
 
 _NAMES = """
-copy negative absolute sign sqrt square reciprocal exp expm1 log log1p tanh sigmoid sin cos tan arcsin arccos arctan sinh
-cosh arcsinh arccosh arctanh exp2 log2 log10 floor ceil rint trunc isfinite isnan logical_not
+copy negative absolute sign sqrt square reciprocal exp expm1 log log1p tanh sigmoid sin cos tan arcsin arccos arctan
+sinh cosh arcsinh arccosh arctanh exp2 log2 log10 floor ceil rint trunc isfinite isnan logical_not
 add subtract multiply divide power maximum minimum arctan2 hypot fmod copysign
 greater greater_equal less less_equal equal not_equal logical_and logical_or where
 relu step cbrt remainder logaddexp heaviside
