@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ __all__ = ["default_generator", "manual_seed"]
 
 _making = threading.Lock()
 _default: list[np.random.Generator] = []  # empty until it is asked for: importing numpy.random takes a while
+_forks = 0
 
 
 def manual_seed(seed: int) -> np.random.Generator:
@@ -34,3 +36,22 @@ def default_generator() -> np.random.Generator:
         if not _default:
             _default.append(np.random.default_rng())
     return _default[0]
+
+
+def _before_fork() -> None:
+    global _forks
+    _making.acquire()
+    _forks += 1
+
+
+def _in_child() -> None:
+    """Go on with another stream, which follows from the seed: workers that draw the same numbers are no workers."""
+    _making.release()
+    for generator in _default:
+        bits = generator.bit_generator
+        kept = bits.state["state"]
+        bits.state = type(bits)(np.random.SeedSequence([kept["state"], kept["inc"], _forks])).state
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_making.release, after_in_child=_in_child)

@@ -128,7 +128,10 @@ def load_checkpoint(path: PathLike) -> dict[str, Any]:
         When the file is truncated, damaged in any bit, or not a checkpoint.
     """
     arrays, metadata = _read(path)
-    if metadata.get("format") != _FORMAT:
+    written = str(metadata.get("format"))
+    if written.startswith("nn checkpoint ") and written != _FORMAT:
+        raise CheckpointError(f"{os.fspath(path)} is a {written!r}, this version of nn reads {_FORMAT!r}: update nn")
+    if written != _FORMAT:
         raise CheckpointError(f"{os.fspath(path)} is a safetensors file, but not a checkpoint: load_weights reads it")
     text = metadata.get("state", "")
     if metadata.get("sha256") != _digest(text, arrays):
@@ -144,9 +147,9 @@ def load_checkpoint(path: PathLike) -> dict[str, Any]:
 
 def write_atomically(path: PathLike, content: bytes) -> None:
     """Write a file through a temporary one beside it, so that no reader ever sees half of it."""
-    target = Path(path)
+    target = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".{target.name}.{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / f".{target.name[:50]}.{secrets.token_hex(8)}.tmp"  # as long as a name may be
     try:
         with temporary.open("xb") as file:
             file.write(content)

@@ -197,10 +197,11 @@ def batch_norm(
                 f"batch_norm: expected more than 1 value per channel when training, got input size {x.shape}.\n"
                 "Drop the last batch (DataLoader(..., drop_last=True)), or call model.eval() to predict."
             )
-        mean = np.mean(x, axis=axes, keepdims=True)
+        some = x if count else np.zeros((1, *x.shape[1:2], *(1,) * (x.ndim - 2)), x.dtype)  # nothing has no mean
+        mean = np.mean(some, axis=axes, keepdims=True)
         centered = x - mean
-        variance = np.mean(centered * centered, axis=axes, keepdims=True)
-        if running_mean is not None and running_var is not None:
+        variance = np.mean(centered * centered, axis=axes, keepdims=True) if count else mean
+        if count and running_mean is not None and running_var is not None:
             _move(running_mean, graph.data_of(mean).ravel(), momentum)
             _move(running_var, graph.data_of(variance).ravel() * (count / (count - 1)), momentum)
             graph.mark_written((running_mean, running_var))

@@ -142,13 +142,15 @@ class Optimizer:
                     for part in block.parts:
                         part.steps = 0
                 present = block.gather()
-                for part in block.parts if present is None else block.moving(present):
-                    part.steps += 1
-                    self._update(part.data, part.grad, part.state, part.steps, group)
-                if present is None and block.of_arrays:
-                    graph.mark_written(block.params)
-                else:
-                    block.moved(present)
+                try:
+                    for part in block.parts if present is None else block.moving(present):
+                        part.steps += 1
+                        self._update(part.data, part.grad, part.state, part.steps, group)
+                finally:  # a step that was interrupted may have written
+                    if present is None and block.of_arrays:
+                        graph.mark_written(block.params)
+                    else:
+                        block.moved(present)
         self.has_stepped = True
         return loss
 
