@@ -93,16 +93,16 @@ def test_failure_text_names_the_mistake_and_a_number_to_verify():
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("return g @ W, g.T @ x * 1.5, g.sum(axis=0)", "a constant factor: your numbers are 1.5 times"),
-        ("return -(g @ W), g.T @ x, g.sum(axis=0)", "a sign"),
-        ("return g @ W, g.T @ x, 0 * b", "nothing at all arrives here"),
-        ("return (g * g) @ W, g.T @ x, g.sum(axis=0)", "used twice"),
-        ("return np.ones_like(g) @ W, g.T @ x, g.sum(axis=0)", "is not used"),
+        ("return g @ W, g.T @ x * 1.5, g.sum(axis=0)", "a constant factor: the numbers are 1.5 times"),
+        ("return -(g @ W), g.T @ x, g.sum(axis=0)", "a wrong sign"),
+        ("return g @ W, g.T @ x, 0 * b", "nothing at all arrives"),
+        ("return (g * g) @ W, g.T @ x, g.sum(axis=0)", "it is used twice"),
+        ("return np.ones_like(g) @ W, g.T @ x, g.sum(axis=0)", "it is not used"),
         ("return g @ W, (g.T @ x)[::-1], g.sum(axis=0)", "an index"),
-        ("return (g @ W).astype(np.float32).astype(float), g.T @ x, g.sum(axis=0)", "single precision"),
+        ("return (g @ W).astype(np.float32).astype(float), g.T @ x, g.sum(axis=0)", "float32 numbers"),
         ("return g @ W * 1.00001, g.T @ x, g.sum(axis=0)", "nearly right"),
         ("return g @ W / len(x), g.T @ x, g.sum(axis=0)", "a mean where a sum is needed"),
-        ("return g @ W, g.T @ x + np.eye(2, 3), g.sum(axis=0)", "a special case: 2 of 6 entries"),
+        ("return g @ W, g.T @ x + np.eye(2, 3), g.sum(axis=0)", "a term lacks it"),
         ("return g @ W, g.T @ x / 0 * 0, g.sum(axis=0)", "an overflow or a division by zero"),
     ],
 )

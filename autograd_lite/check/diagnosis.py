@@ -20,7 +20,7 @@ from autograd_lite.check.report import Diagnosis, Entry
 from autograd_lite.check.reproduction import reproduced
 from autograd_lite.check.symptoms import SYMPTOMS
 
-__all__ = ["diagnose", "diagnose_shapes", "findings"]
+__all__ = ["diagnose", "diagnose_shapes", "explained", "findings"]
 
 # kind -> what it is, and what to do
 _WORDS = {
@@ -40,7 +40,7 @@ _WORDS = {
     ),
     "upstream": (
         "the incoming gradient is not used as it should be",
-        "multiply by the incoming gradient, exactly once.",
+        "every term is multiplied by it, exactly once.",
     ),
     "input-output": (
         "the input is used where the output belongs, or the reverse",
@@ -54,7 +54,7 @@ _WORDS = {
     "wrong-operand": ("the derivative of the wrong operand", "check which operand's slope goes to which operand."),
     "detached": (
         "a path is cut off",
-        "look for detach(), .numpy(), stop_gradient, no_grad, or a term that the rule leaves out.",
+        "look for a term that the rule leaves out, or for detach(), .numpy(), stop_gradient or no_grad().",
     ),
     "rounded": ("a loss of precision", "look for float32, a finite difference, or a rounded constant."),
     "reordered": ("an index", "the numbers belong in other places: look at the order of axes and entries."),
@@ -72,6 +72,14 @@ def findings(evidence: Evidence) -> list[Finding]:
         if found.kind not in best or found.likelihood > best[found.kind].likelihood:
             best[found.kind] = found
     return sorted(best.values(), key=lambda found: -found.likelihood)
+
+
+def explained(evidence: Evidence) -> str:
+    """Return the likeliest mistake in a sentence or two; nothing where none fits."""
+    for found in findings(evidence):
+        what, remedy = _WORDS[found.kind]
+        return f"{what}: {found.detail}. {remedy[0].upper()}{remedy[1:]}"
+    return ""
 
 
 def _heard(evidence: Evidence) -> Iterable[Finding]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.check import conduct
-from autograd_lite.check.diagnosis import diagnose, diagnose_shapes
 from autograd_lite.check.judge import Judge
 from autograd_lite.check.numeric import Array
 from autograd_lite.check.problem import Problem, Run
@@ -142,6 +141,8 @@ def _check(
         report.problems += conduct.linearity(problem, run, weights, rng)
     except GradientError as error:  # of the wrong shape or dtype inside of the graph
         report.problems.append(str(error))
+        from autograd_lite.check.diagnosis import diagnose_shapes  # what a right gradient never needs
+
         report.diagnoses += diagnose_shapes(run, problem.names[0])
         return
     gradients = [np.zeros_like(x)[()] if g is None else g for x, g in zip(problem.primals, found, strict=True)]
@@ -153,6 +154,8 @@ def _check(
             else:
                 report.notes.append(f"no gradient reaches input {name} (it is None): the result does not depend on it")
     if report.problems or any(not entry.ok for entry in entries):
+        from autograd_lite.check.diagnosis import diagnose
+
         report.diagnoses += diagnose(problem, run, weights, entries)
     problems, notes = conduct.forward_mode(problem, gradients, weights, rng)
     report.problems += problems

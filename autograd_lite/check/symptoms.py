@@ -25,11 +25,11 @@ def _linear(e: Evidence) -> Iterator[Finding]:
     if e.doubled is None or not np.any(e.claim):
         return
     if near(e.doubled, e.claim):
-        yield Finding("upstream", 0.99, "the numbers should double with the incoming gradient, and stay the same")
+        yield Finding("upstream", 0.99, "it is not used: the numbers should double with it, and stay the same")
     elif near(e.doubled, 4 * e.claim):
-        yield Finding("upstream", 0.99, "the numbers should double with the incoming gradient, and grow fourfold")
+        yield Finding("upstream", 0.99, "it is used twice: the numbers should double with it, and grow fourfold")
     elif not near(e.doubled, 2 * e.claim, 1e-9):
-        yield Finding("upstream", 0.97, "the numbers should double with the incoming gradient, and do not")
+        yield Finding("upstream", 0.97, "the numbers should double with it, and do not: a term lacks it")
 
 
 def _one_upstream(e: Evidence) -> Iterator[Finding]:

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite.check.diagnosis import explained
+from autograd_lite.check.evidence import Evidence, jacobian
 from autograd_lite.check.numeric import Array
 from autograd_lite.learn import wording
 from autograd_lite.learn.child import Case
-from autograd_lite.learn.diagnosis import likely
 from autograd_lite.learn.oracle import Oracle
 
 __all__ = ["Look", "Row", "Seen", "array_of", "close"]
 
 _RTOL, _ATOL = 1e-9, 1e-12
+_LARGEST = 10_000  # entries of the matrix of all derivatives
 Seen = dict[str, Any]
 
 
@@ -100,11 +102,25 @@ class Look:
         worst = wording.worst(claim, truth, right)
         if not self.likely:
             twice = array_of((self._doubled or {"outputs": {}})["outputs"].get(name))
-            inputs, g = (self.case.inputs, self.case.upstream) if oracle is not None else ({}, None)
-            self.likely = likely(claim, truth, inputs, g, twice)
+            self.likely = explained(self._evidence(name, claim, truth, oracle, twice))
         if not self.by_hand and oracle is not None:
             self.by_hand = wording.by_hand(oracle, name, worst)
         return wording.comparison(name, worst, claim, truth, right)
+
+    def _evidence(self, name: str, claim: Array, truth: Array, oracle: Oracle | None, twice: Array | None) -> Evidence:
+        """Return what a diagnosis can look at; much of it only where one array comes out of arrays."""
+        evidence = Evidence(claim, truth)
+        if oracle is None:
+            return evidence
+        inputs, g, y = self.case.inputs, self.case.upstream, self.case.output
+        evidence.names, evidence.operands = list(inputs), list(inputs.values())
+        evidence.number, evidence.doubled = evidence.names.index(name[1:]), twice
+        evidence.truths = {evidence.names.index(other[1:]): known for other, known in oracle.truth.items()}
+        if isinstance(g, (float, np.ndarray)) and np.shape(g) == np.shape(y) and np.size(g) * claim.size <= _LARGEST:
+            evidence.upstream, evidence.output = np.asarray(g, dtype=float), np.asarray(y, dtype=float)
+            evidence.forward = lambda *operands: oracle.forward(**dict(zip(inputs, operands, strict=True)))
+            evidence.jacobian = jacobian(evidence.forward, evidence.operands, evidence.number)
+        return evidence
 
 
 def _blur(claim: Array, truth: Array, error: Array) -> float:

@@ -38,6 +38,8 @@ class Oracle:
 
     Attributes
     ----------
+    forward : callable
+        The function, of the case's inputs by name.
     truth : dict of str to ndarray
         The gradient of each input that asks for one, by its name (``dx``). At a kink the mean of the two slopes.
     error : dict of str to ndarray
@@ -45,7 +47,7 @@ class Oracle:
     """
 
     def __init__(self, forward: Callable[..., Any], case: Case, names: list[str]) -> None:
-        self._forward, self._case = forward, case
+        self.forward, self._case = forward, case
         upstream = case.upstream if isinstance(case.upstream, tuple) else (case.upstream,)
         self._weights = np.concatenate([np.ravel(g) for g in upstream])
         self.truth: dict[str, Array] = {}
@@ -112,7 +114,7 @@ class Oracle:
 
         def at(t: Any) -> Array:
             steps = {name[1:]: t * direction for name, direction in along.items()}
-            outputs = self._forward(**{name: x + steps[name] if name in steps else x for name, x in inputs.items()})
+            outputs = self.forward(**{name: x + steps[name] if name in steps else x for name, x in inputs.items()})
             return np.concatenate([np.ravel(y) for y in (outputs if isinstance(outputs, tuple) else (outputs,))])
 
         return at
