@@ -252,6 +252,8 @@ def _each(function: Callable[[float], float]) -> Callable[[Any], Any]:
     """Lift a function of the math module to arrays, in the dtype that a ufunc would return."""
 
     def lifted(x: Any) -> Any:
+        if getattr(x, "is_symbolic", False):
+            return x.applied(function.__name__)
         x = np.asarray(x)
         dtype = np.result_type(x.dtype, np.float16)
         return np.fromiter(map(function, x.ravel().tolist()), dtype, x.size).reshape(x.shape)[()]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite import graph
-from autograd_lite.graph import data_of
 from autograd_lite.ops.record import Case, structural
+from autograd_lite.taped import plainly
 
 __all__ = ["gru_scan", "lstm_scan", "rnn_scan"]
 
@@ -35,6 +35,11 @@ def _through(states: Any, w: Any) -> Any:
 
 def _weight_gradient(across: Any, states: Any) -> Any:
     return np.swapaxes(_rows(across), 0, 1) @ _rows(states)
+
+
+def _blank(gates: Any, wide: int, dtype: Any) -> Any:
+    """Return memory for what all steps compute."""
+    return np.empty_like(gates, dtype, order="C", shape=(*gates.shape[:2], wide))
 
 
 def _total(*terms: Any) -> Any:
@@ -72,8 +77,7 @@ class _Nonlinearity(NamedTuple):
 
 
 def _step_slope(h: Any) -> Any:
-    h = data_of(h)
-    return np.where(h > 0, 1, 0 * h)  # NaN stays NaN
+    return plainly(lambda h: np.where(h > 0, 1, 0 * h), h)  # NaN stays NaN
 
 
 _NONLINEARITIES = {
@@ -84,7 +88,7 @@ _NONLINEARITIES = {
 
 def _rnn_forward(gates: Any, w: Any, h: Any, nonlinearity: str) -> Any:
     apply, _ = _NONLINEARITIES[nonlinearity]
-    y = np.empty((*gates.shape[:2], w.shape[1]), np.result_type(gates, w, h))
+    y = _blank(gates, w.shape[1], np.result_type(gates, w, h))
     for t, gate in enumerate(gates):
         y[t] = h = apply(gate + h @ w.T)
     return y
@@ -152,7 +156,7 @@ def _lstm_forward(gates: Any, w: Any, h: Any, c: Any) -> Any:
     dtype = np.result_type(gates, w, h, c)
     scale, shift = _halves(n, "ssts", dtype)
     gates, w = gates * scale, w.T * scale
-    y = np.empty((*gates.shape[:2], 6 * n), dtype)
+    y = _blank(gates, 6 * n, dtype)
     for gate, out in zip(gates, y, strict=True):
         a = np.tanh(gate + h @ w)
         a *= scale
@@ -220,7 +224,7 @@ def _gru_forward(gates: Any, w: Any, b: Any, h: Any) -> Any:
     n = w.shape[1]
     dtype = np.result_type(gates, w, b, h)
     scale, shift = _halves(n, "ss", dtype)
-    y = np.empty((*gates.shape[:2], 5 * n), dtype)
+    y = _blank(gates, 5 * n, dtype)
     for gate, out in zip(gates, y, strict=True):
         inner = h @ w.T + b
         a = np.tanh((gate[:, : 2 * n] + inner[:, : 2 * n]) * scale)

@@ -80,8 +80,8 @@ class Array:
 class Elementwise:
     """``write = name(*reads)``, reads broadcasting to the shape of what is written.
 
-    ``name`` is that of a NumPy ufunc, or "where", "astype", "copy". What is written may be a view of a temp, and may be
-    among the reads (``part += x``), entry for entry the same.
+    ``name`` is that of a NumPy ufunc, or "where", "astype", "copy", "erf", "erfc". What is written may be a view of a
+    temp, and may be among the reads (``part += x``), entry for entry the same.
     """
 
     name: str

@@ -1,0 +1,349 @@
+"""From a recorded program to primitive steps: the records' own functions run on arrays without entries.
+
+So there is no second derivative table. What a function cannot do without entries stays a call of that function.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_lite import graph
+from autograd_lite.graph import Patch
+from autograd_lite.ops.record import Op
+from autograd_lite.replay import plan_numpy, plan_rules
+from autograd_lite.replay.plan_builder import Builder
+from autograd_lite.replay.plan_symbol import Symbol, is_basic, symbol_of, where
+from autograd_lite.replay.primitive import Array, Effect, Elementwise, Plan
+from autograd_lite.replay.program import Instruction, Program, Spot
+
+__all__ = ["lower"]
+
+assert plan_numpy  # its import gives Symbols NumPy's functions
+
+
+def lower(program: Program) -> Plan:
+    """Write a program down in primitive steps.
+
+    Returns
+    -------
+    Plan
+        Its steps are in the program's order and nothing is left out or shared yet. What stayed a call because its
+        function looks at entries is a `Call` whose name is that of the op.
+    """
+    return _Lowering(program).run()
+
+
+class _Patched(NamedTuple):
+    """A gradient that is zero but for a part, not written down yet."""
+
+    index: Any
+    value: Symbol
+    spot: Spot
+
+
+class _Lowering:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.builder = Builder()
+        self.numbers: dict[int, int] = {}  # spot -> array
+        self.patches: dict[int, _Patched] = {}
+        self.owned: set[int] = set()  # spots whose memory nobody else holds, so that a patch may be added in place
+        self.uses: dict[int, int] = {}
+        for step in program.instructions:
+            for r in step.reads:
+                self.uses[r] = self.uses.get(r, 0) + 1
+        for r in program.outputs:
+            self.uses[r] = self.uses.get(r, 0) + 2
+
+    def run(self) -> Plan:
+        with np.errstate(all="ignore"):
+            for step in self.program.instructions:
+                getattr(self, "_" + step.kind)(step)
+            self.builder.plan.outputs = [self.number(r) for r in self.program.outputs]
+        return self.builder.plan
+
+    # Spots.
+
+    def number(self, spot: int) -> int:
+        """Return the array of a spot."""
+        found = self.numbers.get(spot)
+        if found is None:
+            patch = self.patches.pop(spot, None)
+            found = self.numbers[spot] = self._source(spot) if patch is None else self._zeros_with(patch)
+        return found
+
+    def _source(self, spot: int) -> int:
+        s = self.program.spots[spot]
+        if s.role == "constant":
+            return self._constant(s)
+        if s.role == "result":
+            raise ValueError(f"the program reads spot {spot} before it is written")
+        return self.builder.add(Array(s.shape, np.dtype(s.dtype), s.role, s.source))
+
+    def _constant(self, s: Spot) -> int:
+        x = graph.data_of(s.source)
+        if not isinstance(x, np.ndarray):
+            return self.builder.number(x, s.dtype)
+        frozen = not x.flags.writeable and x.base is None
+        if frozen and not x.ndim:
+            return self.builder.number(x, x.dtype)
+        return self.builder.add(Array(x.shape, x.dtype, "constant", x, frozen=frozen))
+
+    def symbol(self, spot: int) -> Symbol:
+        s = self.program.spots[spot]
+        return Symbol(self.builder, self.number(spot), weak=not s.is_array, shared=True)
+
+    def operand(self, spot: int, typed: Any = None) -> Any:
+        """Return an operand as the op's functions take it: a Symbol, or the Python number that it is."""
+        s = self.program.spots[spot]
+        if s.role == "constant" and type(s.source) in (int, float, bool):
+            return s.source if typed is None else typed(s.source)
+        return self.symbol(spot)
+
+    def _zeros_with(self, patch: _Patched) -> int:
+        zeros = Symbol(self.builder, self.builder.filled(patch.spot.shape, patch.spot.dtype, 0))
+        zeros[patch.index] = patch.value
+        return zeros.number
+
+    # Writing functions out.
+
+    def attempt(self, function: Callable[[], Any]) -> Any:
+        """Run a function on Symbols; None, and nothing written, if it asks for what they do not have."""
+        plan = self.builder.plan
+        before = len(plan.arrays), len(plan.steps)
+        self.builder.mark = before[0]
+        try:
+            return function()
+        except Exception:
+            self.builder.undo(*before)
+            return None
+        finally:
+            self.builder.mark = 0
+
+    def fitted(self, x: Any, spot: Spot) -> int | None:
+        """Return the array of a result, or None if it is not of the spot's shape and dtype."""
+        made = symbol_of(self.builder, x, spot.dtype)
+        if made.dtype != spot.dtype and (made.weak or not spot.is_array):
+            made = made.astype(spot.dtype)
+        return made.number if made.shape == spot.shape and made.dtype == spot.dtype else None
+
+    def call(self, step: Instruction, function: Callable[..., Any], name: str) -> None:
+        """Leave an instruction as a call."""
+        spots = self.program.spots
+        likes = [None if w < 0 else _Like(spots[w].shape, np.dtype(spots[w].dtype)) for w in step.writes]
+        reads = [self.number(r) for r in step.reads]
+        made = self.builder.called(function, reads, likes, step.pure, name)
+        self.numbers.update((w, n) for w, n in zip(step.writes, made, strict=True) if w >= 0)
+
+    # Kinds of instruction.
+
+    def _forward(self, step: Instruction) -> None:
+        op, (write,) = step.op, step.writes
+        assert op is not None
+        function = plan_rules.FORWARD.get(op.name, op.forward)
+        spot = self.program.spots[write]
+        for r in step.reads:
+            self.number(r)
+
+        def written() -> int | None:
+            return self.fitted(function(*map(self.operand, step.reads), **step.params), spot)
+
+        found = self.attempt(written)
+        if found is None:
+            self.call(step, _Plainly(op.forward, step.params, self._plain_numbers(step.reads)), op.name)
+        else:
+            self.numbers[write] = found
+
+    def _plain_numbers(self, reads: Sequence[int]) -> dict[int, Any]:
+        """Return the operands that are to be Python numbers."""
+        spots = [self.program.spots[r] for r in reads]
+        return {i: s.source if s.role == "constant" else None for i, s in enumerate(spots) if not s.is_array}
+
+    def _vjp(self, step: Instruction) -> None:
+        op = step.op
+        assert op is not None
+        for r in step.reads:
+            self.number(r)
+        spots = self.program.spots
+        operands = step.reads[2:]
+        wanted = (
+            list(zip(step.writes, operands, strict=True)) if op.variadic else [(step.writes[0], operands[step.operand])]
+        )
+        function = functools.partial(self._variadic if op.variadic else self._single, step, op)
+        found = self.attempt(lambda: self._shares(function(), [w for w, _ in wanted]))
+        if found is None:
+            like = tuple((w >= 0, spots[x].shape, np.dtype(spots[x].dtype)) for w, x in wanted)
+            self.call(
+                step, _Pull(op, step.operand, step.params, like, self._plain_numbers(step.reads)), f"{op.name} vjp"
+            )
+            return
+        for (w, _), share in zip(wanted, found, strict=True):
+            if isinstance(share, _Patched):
+                self.patches[w] = share
+            elif share is not None:
+                self.numbers[w] = share
+
+    def _single(self, step: Instruction, op: Op) -> list[Any]:
+        g, y = self.symbol(step.reads[0]), self.symbol(step.reads[1])
+        typed = y.dtype.type if op.is_elementwise else None
+        args = [self.operand(r, typed) for r in step.reads[2:]]
+        rule = plan_rules.VJP.get((op.name, step.operand), op.rules[step.operand])
+        if not op.is_elementwise:
+            return [rule(g, y, *args, **step.params)]  # type: ignore[operator,misc]
+        is_array = self.program.spots[step.reads[1]].is_array
+        return [_scaled(g, rule(y, *args) if callable(rule) else rule, op.singular, is_array)]
+
+    def _variadic(self, step: Instruction, op: Op) -> list[Any]:
+        rule: Any = plan_rules.VJP.get((op.name, 0), op.rules[0])
+        g, y, *args = map(self.operand, step.reads)
+        return list(rule(g, y, *args, **step.params))
+
+    def _shares(self, shares: list[Any], writes: list[int]) -> list[Any] | None:
+        """Bring gradients to the shapes and dtypes of their operands."""
+        found: list[Any] = []
+        for share, w in zip(shares, writes, strict=True):
+            if w < 0:
+                found.append(None)
+                continue
+            spot = self.program.spots[w]
+            if type(share) is Patch:
+                if share.repeats or not is_basic(share.index):
+                    found.append(self._scattered(share, spot))
+                else:
+                    found.append(_Patched(share.index, symbol_of(self.builder, share.value, spot.dtype), spot))
+                continue
+            made = symbol_of(self.builder, share, spot.dtype)
+            if made.shape != spot.shape:
+                made = graph.unbroadcast(made, spot.shape)
+            number = self.fitted(made.astype(spot.dtype, copy=False), spot)
+            if number is None:
+                return None
+            found.append(number)
+        return found
+
+    def _scattered(self, patch: Patch, spot: Spot) -> int:
+        value = symbol_of(self.builder, patch.value, spot.dtype)
+        function = functools.partial(
+            _dense, index=patch.index, repeats=patch.repeats, shape=spot.shape, dtype=spot.dtype
+        )
+        return int(value.called(function, (value,), _Like(spot.shape, np.dtype(spot.dtype)), "scatter_add").number)
+
+    def _add(self, step: Instruction) -> None:
+        old, new = step.reads
+        (write,) = step.writes
+        patch = self.patches.get(new)
+        if patch is not None and self.uses[new] == self.uses[old] == 1:
+            if old in self.patches:
+                self.owned.add(old)
+            number = self.number(old)
+            if old in self.owned:
+                del self.patches[new]
+                whole = Symbol(self.builder, number)
+                part = whole[patch.index]
+                reads = (part.number, self.builder.broadcast(patch.value.number, part.shape))
+                self.builder.plan.steps.append(Elementwise("add", reads, part.number))
+                self.numbers[write] = number
+                self.owned.add(write)
+                return
+        total = self.symbol(old) + self.symbol(new)
+        fitted = self.fitted(total, self.program.spots[write])
+        assert fitted is not None, "two gradients of one array differ in shape or dtype"
+        self.numbers[write] = fitted
+        if patch is not None:
+            self.owned.add(write)
+
+    def _call(self, step: Instruction) -> None:
+        assert step.run is not None
+        self.call(step, _Plainly(step.run, {}, self._plain_numbers(step.reads)), getattr(step.run, "__name__", "call"))
+
+    def _effect(self, step: Instruction) -> None:
+        assert step.run is not None
+        plain = _Plainly(step.run, {}, self._plain_numbers(step.reads))
+        reads = tuple(self.number(r) for r in step.reads)
+        renewed = []
+        for leaf in step.overwrites:
+            renewed.append(self._source(leaf))
+            self.numbers[leaf] = renewed[-1]
+        name = getattr(step.run, "__name__", "effect")
+        self.builder.plan.steps.append(Effect(plain, reads, tuple(renewed), name))
+
+
+_BOOL = np.dtype(np.bool_)
+
+
+class _Like(NamedTuple):
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class _Plainly:
+    """A function called with the Python numbers that it had: constants, and the floats of Values."""
+
+    def __init__(self, function: Callable[..., Any], params: Any, numbers: dict[int, Any]) -> None:
+        self.function, self.params, self.numbers = function, params, numbers
+
+    def __call__(self, *arrays: Any) -> Any:
+        if not self.numbers:
+            return self.function(*arrays, **self.params)
+        filled = list(arrays)
+        for i, x in self.numbers.items():
+            filled[i] = x if x is not None else float(arrays[i])
+        return self.function(*filled, **self.params)
+
+
+class _Pull:
+    """The gradient rule of an op on ndarrays, as the backward pass applies it."""
+
+    def __init__(self, op: Op, operand: int, params: Any, like: Any, numbers: dict[int, Any]) -> None:
+        self.op, self.operand, self.params, self.like, self.numbers = op, operand, params, like, numbers
+
+    def __call__(self, *arrays: Any) -> Any:
+        op, filled = self.op, list(arrays)
+        for i, x in self.numbers.items():
+            filled[i] = x if x is not None else float(arrays[i])
+        g, y, *args = filled
+        rule: Any = op.rules[0 if op.variadic else self.operand]
+        if op.variadic:
+            shares = rule(g, y, *args, **self.params)
+            return [_brought(s, *like[1:]) if like[0] else None for s, like in zip(shares, self.like, strict=True)]
+        if op.is_elementwise:
+            args = [y.dtype.type(x) if type(x) in (int, float) else x for x in args]
+            slope = rule(y, *args) if callable(rule) else rule
+            if op.singular:
+                slope = np.where((g == 0) & ~np.isfinite(slope), 0, slope)
+            share = np.where(slope, g, 0) if getattr(slope, "dtype", None) is _BOOL else g * slope
+        else:
+            share = rule(g, y, *args, **self.params)
+        return _brought(share, *self.like[0][1:])
+
+
+def _brought(share: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    if type(share) is Patch:
+        return _dense(share.value, share.index, share.repeats, shape, dtype)
+    share = np.asarray(share)
+    return (share if share.shape == shape else graph.unbroadcast(share, shape)).astype(dtype, copy=False)
+
+
+def _dense(value: Any, index: Any, repeats: bool, shape: tuple[int, ...], dtype: Any) -> Any:
+    zeros = np.zeros(shape, dtype)
+    Patch(index, value, repeats).add_to(zeros)
+    return zeros
+
+
+def _scaled(g: Symbol, slope: Any, singular: bool, is_array: bool) -> Any:
+    """Multiply a gradient by a slope, an exact zero winning over an infinity; as the passes do."""
+    if type(slope) is int or type(slope) is float:
+        return g if slope == 1 else g * slope if slope else np.zeros_like(g)
+    if not isinstance(slope, Symbol):
+        slope = symbol_of(g.builder, slope, g.dtype)
+    if slope.dtype == np.bool_:
+        return where(slope, g, 0)
+    if singular and not is_array:
+        return where(g == 0, 0, g * slope)
+    if singular:
+        slope = where((g == 0) & ~np.isfinite(slope), 0, slope)
+    return g * slope

@@ -1,0 +1,301 @@
+"""Running a plan with NumPy alone: one Python function, made of calls that write into memory laid out beforehand."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from autograd_lite import graph
+from autograd_lite.ops.record import TABLE
+from autograd_lite.replay.buffers import lay_out
+from autograd_lite.replay.lower import lower
+from autograd_lite.replay.optimise import optimise
+from autograd_lite.replay.primitive import Call, Effect, Elementwise, Fill, Matmul, Plan, Reduce, Step, writes_of
+from autograd_lite.replay.program import Program
+
+__all__ = ["Run", "build", "planned"]
+
+
+def planned(program: Program) -> Plan:
+    """Return a program as a plan, optimised and with its memory laid out, one NumPy call (or two) a step."""
+    plan = optimise(lower(program))
+    lay_out(plan)
+    return plan
+
+
+def build(program: Program) -> Callable[[Sequence[Any]], list[Any]]:
+    """Make a program fast.
+
+    Parameters
+    ----------
+    program : Program
+
+    Returns
+    -------
+    callable
+        ``run(inputs) -> outputs``: from the arrays (and floats) of the flattened arguments to those that the recorded
+        function returned, in memory of their own.
+    """
+    return Run(planned(program), [program.spots[r].is_array for r in program.outputs])
+
+
+class Run:
+    """A plan that can be called; each thread that is inside it at the same time has memory of its own."""
+
+    def __init__(self, plan: Plan, of_arrays: Sequence[bool]) -> None:
+        self.plan = plan
+        self.of_arrays = of_arrays
+        self.source, self._bound = _written(plan, of_arrays)
+        self._code = compile(self.source, "<plan>", "exec")
+        self._idle = [self._instance()]
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        try:
+            run = self._idle.pop()
+        except IndexError:
+            run = self._instance()
+        try:
+            return run(inputs)  # type: ignore[no-any-return]
+        finally:
+            self._idle.append(run)
+
+    def _instance(self) -> Any:
+        namespace = dict(self._bound)
+        arena = _aligned(self.plan.arena)
+        for number, place in self.plan.places.items():
+            array = self.plan.arrays[number]
+            namespace[f"a{number}"] = np.ndarray(array.shape, array.dtype, arena, place)
+        for number, array in enumerate(self.plan.arrays):
+            if array.owner == "view" and (whole := namespace.get(f"a{array.source}")) is not None:
+                namespace[f"a{number}"] = _part(whole, array)
+        exec(self._code, namespace)  # our own text, of names and numbers that `_written` made
+        return namespace["run"]
+
+
+def _aligned(nbytes: int) -> Any:
+    memory = np.empty(nbytes + 64, np.uint8)
+    start = -memory.__array_interface__["data"][0] % 64
+    return memory[start : start + nbytes]
+
+
+def _part(whole: Any, array: Any) -> Any:
+    """Return a view of an array, whose entries lie in C order."""
+    n = array.dtype.itemsize
+    start = whole.reshape(-1)[array.offset :] if array.size else whole.reshape(-1)
+    return as_strided(start, array.shape, tuple(s * n for s in array.strides))
+
+
+def _store(target: Any, result: Any) -> None:
+    """Keep what Python code returned."""
+    if np.shape(result) != target.shape:
+        raise ValueError(
+            f"a function that was recorded with a result of shape {target.shape} now gave one of shape "
+            f"{np.shape(result)}: its shape depends on data, which a compiled step cannot follow"
+        )
+    np.copyto(target, result, casting="same_kind")
+
+
+def _written(plan: Plan, of_arrays: Sequence[bool]) -> tuple[str, dict[str, Any]]:
+    """Return the source of the function, and what its names stand for besides the plan's memory."""
+    return _Source(plan, of_arrays).text()
+
+
+_HELPERS: dict[str, Any] = {
+    "copyto": np.copyto, "dot": np.dot, "matmul": np.matmul, "where_": np.where, "empty": np.empty, "full": np.full,
+    "store": _store, "asarray": np.asarray, "array": np.array, "contiguous": np.ascontiguousarray, "part": _part,
+    "errstate": functools.partial(np.errstate, all="ignore"), "data_of": graph.data_of,
+}  # fmt: skip
+
+
+class _Source:
+    """The text of a plan's function, and the objects that it names."""
+
+    def __init__(self, plan: Plan, of_arrays: Sequence[bool]) -> None:
+        self.plan, self.of_arrays = plan, of_arrays
+        self.lines: list[str] = []
+        self.bound: dict[str, Any] = dict(_HELPERS)
+        self.state: list[str] = []  # names that live from run to run
+        self.views: dict[int, list[int]] = {}
+        used = self._used()
+        for number in used:
+            array = plan.arrays[number]
+            if array.owner == "view":
+                self.views.setdefault(array.source, []).append(number)
+        self.used = used
+        self.done: set[int] = set()
+
+    def _used(self) -> list[int]:
+        from autograd_lite.replay.primitive import reads_of
+
+        used = dict.fromkeys(self.plan.outputs)
+        for step in self.plan.steps:
+            used.update(dict.fromkeys((*reads_of(step), *writes_of(step))))
+        return list(used)
+
+    def text(self) -> tuple[str, dict[str, Any]]:
+        plan = self.plan
+        renewed = {n for s in plan.steps if isinstance(s, Effect) for n in s.renews}
+        owners = list(dict.fromkeys(plan.owner(n) for n in self.used))
+        for n in owners:
+            if n not in renewed:
+                self._source(n)
+        for step in plan.steps:
+            self._step(step)
+            if isinstance(step, Effect):
+                for n in step.renews:
+                    if n in owners:
+                        self._source(n)
+        taken: set[int] = set()
+        results = []
+        for n, is_array in zip(plan.outputs, self.of_arrays, strict=True):
+            if not is_array:
+                results.append(f"float(a{n})")
+            elif n in plan.fresh and n not in taken:
+                taken.add(n)
+                results.append(f"a{n}")
+            else:
+                results.append(f"array(a{n})")
+        body = "".join(f"        {line}\n" for line in self.lines)
+        named = f"    global {', '.join(self.state)}\n" if self.state else ""
+        source = f"def run(inputs):\n{named}    with errstate():\n{body}        return [{', '.join(results)}]\n"
+        return source, self.bound
+
+    def _source(self, n: int) -> None:
+        """Write the lines that fetch an array which is not the plan's own, with the views of it."""
+        array, views = self.plan.arrays[n], self.views.get(n, [])
+        if array.owner == "temp" and not array.size:  # nothing is ever written to it
+            self.bound.update((f"a{v}", np.empty(self.plan.arrays[v].shape, array.dtype)) for v in (n, *views))
+        elif array.owner == "constant":
+            self.bound[f"a{n}"] = array.source
+            if array.frozen and views:
+                whole = np.ascontiguousarray(array.source).reshape(array.shape)
+                self.bound.update((f"a{v}", _part(whole, self.plan.arrays[v])) for v in views)
+            elif views:
+                self._fetched(n, f"c{n}", views, array.source)
+        elif array.owner == "input":
+            self.lines.append(f"a{n} = inputs[{int(array.source)}]")
+            if views:
+                self.lines.append(f"w{n} = contiguous(a{n})")
+                self._viewed(n, f"w{n}", views)
+        elif array.owner == "leaf":
+            self.bound[f"n{n}"] = array.source
+            if views and array.source.is_array:
+                self._fetched(n, f"n{n}._data", views, None)
+            else:
+                self.lines.append(f"a{n} = n{n}._data")
+                if views:
+                    self.lines.append(f"w{n} = asarray(a{n})")
+                    self._viewed(n, f"w{n}", views)
+
+    def _fetched(self, n: int, expression: str, views: list[int], source: Any) -> None:
+        """Fetch an array whose views are made anew only where the array is another, or has to be copied for them."""
+        if source is not None:
+            self.bound[f"c{n}"] = source
+        self.state += [f"a{n}", f"k{n}", *(f"a{v}" for v in views)]
+        self.bound[f"k{n}"] = None
+        self.lines.append(f"if {expression} is not k{n}:")
+        before = len(self.lines)
+        self.lines.append(f"a{n} = {expression}")
+        self.lines.append(f"k{n} = a{n} if a{n}.flags.c_contiguous else None")
+        self.lines.append(f"w{n} = contiguous(a{n})")
+        self._viewed(n, f"w{n}", views)
+        self.lines[before:] = ["    " + line for line in self.lines[before:]]
+
+    def _viewed(self, n: int, whole: str, views: list[int]) -> None:
+        for v in views:
+            self.bound[f"d{v}"] = self.plan.arrays[v]
+            self.lines.append(f"a{v} = part({whole}, d{v})")
+
+    def _named(self, name: str, what: Any) -> str:
+        self.bound.setdefault(name, what)
+        return name
+
+    def _step(self, step: Step) -> None:
+        match step:
+            case Elementwise():
+                self._elementwise(step)
+            case Reduce(name, read, write, axes):
+                self._reduce(name, read, write, axes)
+            case Matmul(a, b, write):
+                flat = len(self.plan.arrays[write].shape) == 2 and self.plan.arrays[write].owner == "temp"
+                call = f"{'dot' if flat else 'matmul'}(a{a}, a{b}"
+                self.lines.append(f"a{write} = {call})" if write in self.plan.fresh else f"{call}, a{write})")
+            case Fill(value, write):
+                value = repr(float(value)) if np.isfinite(value) else f"float({str(float(value))!r})"
+                self._allocated(write)
+                self.lines.append(f"a{write}.fill({value})")
+            case Call(function, reads, writes):
+                i = len(self.bound)
+                self.bound[f"f{i}"] = function
+                call = f"f{i}({', '.join(f'a{r}' for r in reads)})"
+                for w in writes:
+                    if w >= 0:
+                        self._allocated(w)
+                if len(writes) == 1:
+                    self.lines.append(f"store(a{writes[0]}, {call})" if writes[0] >= 0 else call)
+                else:
+                    self.lines.append(f"r = {call}")
+                    self.lines += [f"store(a{w}, r[{k}])" for k, w in enumerate(writes) if w >= 0]
+            case Effect(function, reads):
+                i = len(self.bound)
+                self.bound[f"f{i}"] = function
+                self.lines.append(f"f{i}({', '.join(map(self._handed, reads))})")
+            case _:
+                raise TypeError(f"{type(step).__name__} has no NumPy call")
+
+    def _handed(self, n: int) -> str:
+        """Return the expression that gives an array away."""
+        mine = self.plan.arrays[self.plan.owner(n)].owner in ("temp", "input") and n not in self.plan.fresh
+        return f"array(a{n})" if mine else f"a{n}"
+
+    def _allocated(self, n: int) -> None:
+        if n in self.plan.fresh:
+            array = self.plan.arrays[n]
+            self.lines.append(f"a{n} = empty({array.shape!r}, {self._named('t_' + array.dtype.name, array.dtype)})")
+
+    def _elementwise(self, step: Elementwise) -> None:
+        w, reads = step.write, [f"a{r}" for r in step.reads]
+        array = self.plan.arrays[w]
+        if step.name == "where":
+            condition, x, y = reads
+            if w in self.plan.fresh and array.shape:
+                self.lines.append(f"a{w} = where_({condition}, {x}, {y})")
+                return
+            self._allocated(w)
+            if y != f"a{w}":
+                self.lines.append(f"copyto(a{w}, {y})")
+            self.lines.append(f"copyto(a{w}, {x}, 'same_kind', {condition})")
+        elif step.name in ("astype", "copy"):
+            self._allocated(w)
+            self.lines.append(f"copyto(a{w}, {reads[0]}{', ' + repr('unsafe') if step.name == 'astype' else ''})")
+        elif step.name in ("erf", "erfc"):
+            self._allocated(w)
+            self.lines.append(f"copyto(a{w}, {self._named(step.name, TABLE[step.name].forward)}({reads[0]}))")
+        else:
+            call = f"{self._named(step.name, getattr(np, step.name))}({', '.join(reads)}"
+            if w in self.plan.fresh and array.shape:
+                self.lines.append(f"a{w} = {call})")
+            else:
+                self._allocated(w)
+                by_name = "out=" if step.name in ("maximum", "minimum") else ""  # where NumPy deprecates it by place
+                self.lines.append(f"{call}, {by_name}a{w})")
+
+    def _reduce(self, name: str, read: int, write: int, axes: tuple[int, ...]) -> None:
+        arrays = self.plan.arrays
+        x = arrays[read]
+        self._allocated(write)
+        own = x.owner == arrays[write].owner == "temp" and x.dtype.kind == "f"
+        if own and name == "add" and axes == (0,) and len(x.shape) == 2 and 0 < x.shape[0] <= _BLAS_ROWS:
+            ones = self._named(f"ones_{x.dtype.name}_{x.shape[0]}", np.ones(x.shape[0], x.dtype))
+            self.lines.append(f"dot({ones}, a{read}, a{write})")
+            return
+        reduce = self._named(f"{name}_reduce", getattr(np, name).reduce)
+        axis = None if len(axes) == len(x.shape) else axes[0] if len(axes) == 1 else axes
+        self.lines.append(f"{reduce}(a{read}, {axis}, None, a{write})")
+
+
+_BLAS_ROWS = 4096  # so many rows are summed faster by a product with ones
