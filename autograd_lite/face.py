@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from autograd_lite import modes, ops
 from autograd_lite.errors import AutogradError, NoRuleError
 from autograd_lite.graph import Node, apply, data_of
+from autograd_lite.native import mypyc_attr
 from autograd_lite.taped import plainly
 
 __all__ = ["Face"]
@@ -47,42 +48,83 @@ _REDUCTIONS = {
 }
 
 
-def _binary(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    op = getattr(ops, name)
+def _compared(function: Callable[..., Any], node: Node, other: object) -> Any:
+    return plainly(function, node, other) if isinstance(other, _KNOWN) else NotImplemented
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+def _untracked(function: np.ufunc) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return an operator that plain data has, for the nodes that stand for plain data while `compile` records."""
 
     def forward(self: Any, other: Any) -> Any:
-        return apply(op, (self, other), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+        tape = modes.tape()
+        return (
+            NotImplemented
+            if tape is None or not tape.may_call((self, other), {})
+            else tape.call(function, (self, other), {})
+        )
 
     def reflected(self: Any, other: Any) -> Any:
-        return apply(op, (other, self), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+        tape = modes.tape()
+        return (
+            NotImplemented
+            if tape is None or not tape.may_call((self, other), {})
+            else tape.call(function, (other, self), {})
+        )
 
     return forward, reflected
-
-
-def _comparison(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
-
-    def compare(self: Node, other: Any) -> Any:
-        return plainly(function, self, other) if isinstance(other, _KNOWN) else NotImplemented
-
-    return compare
 
 
 class Face(Node):
     """A node that behaves as a number or an array in Python and NumPy code."""
 
     __slots__ = ()
-    _operands: tuple[type, ...] = _KNOWN
+    _operands: ClassVar[tuple[type, ...]] = _KNOWN
 
-    __add__, __radd__ = _binary("add")
-    __sub__, __rsub__ = _binary("subtract")
-    __mul__, __rmul__ = _binary("multiply")
-    __truediv__, __rtruediv__ = _binary("divide")
-    __pow__, __rpow__ = _binary("power")
+    def __add__(self, other: Any) -> Any:
+        return apply(ops.add, (self, other), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return apply(ops.add, (other, self), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+
+    def __sub__(self, other: Any) -> Any:
+        return apply(ops.subtract, (self, other), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+
+    def __rsub__(self, other: Any) -> Any:
+        return apply(ops.subtract, (other, self), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+
+    def __mul__(self, other: Any) -> Any:
+        return apply(ops.multiply, (self, other), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+
+    def __rmul__(self, other: Any) -> Any:
+        return apply(ops.multiply, (other, self), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+
+    def __truediv__(self, other: Any) -> Any:
+        return apply(ops.divide, (self, other), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return apply(ops.divide, (other, self), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+
+    def __pow__(self, other: Any) -> Any:
+        return apply(ops.power, (self, other), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
+
+    def __rpow__(self, other: Any) -> Any:
+        return apply(ops.power, (other, self), NO_PARAMS) if isinstance(other, self._operands) else NotImplemented
 
     if TYPE_CHECKING:  # the methods that `add_methods` gives
 
         def __getattr__(self, name: str) -> Any: ...
+
+    __and__, __rand__ = _untracked(np.bitwise_and)
+    __or__, __ror__ = _untracked(np.bitwise_or)
+    __xor__, __rxor__ = _untracked(np.bitwise_xor)
+    __mod__, __rmod__ = _untracked(np.remainder)
+    __floordiv__, __rfloordiv__ = _untracked(np.floor_divide)
+
+    def __invert__(self) -> Any:
+        if (tape := modes.tape()) is not None and tape.may_call((self,), {}):
+            return tape.call(np.invert, (self,), {})
+        raise TypeError(f"bad operand type for unary ~: {type(self).__name__!r}")
 
     def __neg__(self) -> Self:
         return ops.negative(self)  # type: ignore[no-any-return]
@@ -93,13 +135,23 @@ class Face(Node):
     def __abs__(self) -> Self:
         return ops.absolute(self)  # type: ignore[no-any-return]
 
-    __lt__ = _comparison("less")
-    __le__ = _comparison("less_equal")
-    __gt__ = _comparison("greater")
-    __ge__ = _comparison("greater_equal")
-    __eq__ = _comparison("equal")
-    __ne__ = _comparison("not_equal")
-    __hash__ = object.__hash__
+    def __lt__(self, other: Any) -> Any:
+        return _compared(np.less, self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return _compared(np.less_equal, self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _compared(np.greater, self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _compared(np.greater_equal, self, other)
+
+    def __eq__(self, other: object) -> Any:
+        return _compared(np.equal, self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return _compared(np.not_equal, self, other)
 
     @property
     def _mask(self) -> Any:  # numpy.ma looks for it, and would compute on the bare data
@@ -161,6 +213,9 @@ class Face(Node):
             if "unexpected keyword" not in str(error):
                 raise
             raise NoRuleError(f"{error}: autograd_lite.{name} does not take that argument of np.{name}.") from None
+
+
+Face.__hash__ = object.__hash__  # type: ignore[method-assign]  # a class that defines __eq__ has none
 
 
 def _boxed(x: Any) -> Any:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from autograd_lite import modes
 from autograd_lite.errors import StaleError
+from autograd_lite.native import mypyc_attr
 
 if TYPE_CHECKING:
     from autograd_lite.ops.record import Op
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Node", "Patch", "apply", "data_of", "mark_written", "operand", "topological"]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Node:
     """What `Value` and `Tensor` share: a datum, the op that made it, and a gradient.
 
@@ -38,21 +40,21 @@ class Node:
         Which operands are tracked nodes.
     """
 
-    __slots__ = ("_data", "_epoch", "grad", "label", "op")
-    _data: Any
+    __slots__ = ("_epoch", "grad", "label", "op")
     _epoch: int
     grad: Any
     label: str | None
     op: Op | None
-    operands: tuple[Any, ...]
-    params: dict[str, Any]
-    args: Sequence[Any]
-    edges: Sequence[int]
-    requires_grad: bool
-    is_array: bool
-    extras: Any
 
-    __hash__ = object.__hash__
+    if TYPE_CHECKING:  # what each face has in its own way
+        _data: Any
+        operands: tuple[Any, ...]
+        params: dict[str, Any]
+        args: Sequence[Any]
+        edges: Sequence[int]
+        requires_grad: bool
+        is_array: bool
+        extras: Any
 
 
 class _Faces:
@@ -63,7 +65,7 @@ class _Faces:
     entry: Any
 
 
-faces = _Faces()
+faces: Final = _Faces()
 
 
 class Patch(NamedTuple):
@@ -81,25 +83,37 @@ class Patch(NamedTuple):
             array[self.index] += self.value
 
 
-# Counts writes to leaves. A node remembers the count at which it was computed, a leaf the one at which it was written.
-clock = 0
-_writing = threading.Lock()
-committing = threading.RLock()  # held while ``.grad`` changes
-_writers: dict[int, tuple[str, int]] = {}  # the call sites of the latest writes, for error texts
+class _Writes:
+    """Counts writes to leaves: a node remembers the count at which it was computed, a leaf that of its last write."""
+
+    __slots__ = ("count",)
+    count: int
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+_mode: Final = modes.current.get
+writes: Final = _Writes()
+_writing: Final = threading.Lock()
+committing: Final = threading.RLock()  # held while ``.grad`` changes
+_REMEMBERED: Final = 1000
+_writers: Final[list[tuple[int, Any]]] = [(0, None)] * _REMEMBERED  # the places of the latest writes, for error texts
 
 
 def mark_written(leaves: Iterable[Node]) -> None:
     """Tell that the data of these leaves changed, so that graphs which saved them are stale."""
-    global clock
     leaves = tuple(leaves)
-    if leaves and (tape := modes.tape()) is not None:
-        tape.refuse_write(leaves)
+    mode = _mode()
+    if leaves and mode is not None and mode.tape is not None:
+        mode.tape.refuse_write(leaves)
+    place = modes.calling_place()
     with _writing:
-        clock += 1
+        count = writes.count + 1
+        writes.count = count
         for leaf in leaves:
-            leaf._epoch = clock
-        _writers[clock] = modes.calling_line()
-        _writers.pop(clock - 1000, None)
+            leaf._epoch = count
+        _writers[count % _REMEMBERED] = (count, place)
 
 
 def data_of(x: Any) -> Any:
@@ -206,8 +220,7 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
     return node
 
 
-_mode = modes.current.get
-READS_OPERANDS = ("both", "operands")
+READS_OPERANDS: Final = ("both", "operands")
 
 
 def _kept(op: Op, operands: Sequence[Any], typed: Any) -> tuple[Any, ...]:
@@ -278,7 +291,8 @@ def check_fresh(node: Node) -> None:
         return
     for i, x in enumerate(node.operands):
         if isinstance(x, Node) and (written := _written(x)) > node._epoch:
-            where = " at {}:{}".format(*_writers[written]) if written in _writers else ""
+            count, place = _writers[written % _REMEMBERED]
+            where = " at {}:{}".format(*modes.line_of(place)) if count == written else ""
             raise StaleError(
                 f"operand {i} of {node.op.name!r}, {describe(x)}, was overwritten{where} after {describe(node)} "  # type: ignore[union-attr]
                 "was computed from it, so the gradient would be wrong.\n"

@@ -267,10 +267,34 @@ _OWN = tuple(
 
 def calling_line() -> tuple[str, int]:
     """Return the file and line of the innermost frame outside of the two packages."""
+    return line_of(calling_place())
+
+
+_foreign: set[str] = set()  # names of files outside
+
+
+def calling_place() -> Any:
+    """Return what `line_of` makes the calling line of: a frame's code and instruction, which cost little to look up."""
     frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_OWN):
+    while frame is not None:
+        code = frame.f_code
+        name = code.co_filename
+        if name in _foreign:
+            return code, frame.f_lasti
+        if not name.startswith(_OWN):
+            _foreign.add(name)
+            return code, frame.f_lasti
         frame = frame.f_back
-    return ("an unknown place", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    return None
+
+
+def line_of(place: Any) -> tuple[str, int]:
+    """Return the file and line of what `calling_place` returned."""
+    if place is None:
+        return "an unknown place", 0
+    code, instruction = place
+    found = (line for start, end, line in code.co_lines() if start <= instruction < end)
+    return code.co_filename, next(found, None) or 0
 
 
 def caller() -> str:

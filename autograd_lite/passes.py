@@ -125,7 +125,7 @@ def shares(node: Node, gradient: Any, recorded: bool, live: Any = None, watch: A
     """Return what a node's gradient gives to each of its tracked operands, as (operand, gradient) pairs."""
     op: Any = node.op
     operands = node.operands
-    if node._epoch != graph.clock:
+    if node._epoch != graph.writes.count:
         check_fresh(node)
     if not recorded and not node.is_array and op.is_elementwise:
         result = faces.value.shares(node, gradient, live)
@@ -237,7 +237,7 @@ def push(order: list[Node], tangents: dict[Node, Any], recorded: bool = False) -
                 continue
             arriving = [found.get(x) if isinstance(x, Node) else None for x in node.operands]
             if any(t is not None for t in arriving):
-                if node._epoch != graph.clock:
+                if node._epoch != graph.writes.count:
                     check_fresh(node)
                 found[node] = _tangent(node, arriving, recorded)
     return found

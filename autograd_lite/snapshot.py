@@ -70,6 +70,6 @@ def _rebuild(rows: list[Any]) -> Any:
             node = cls.rebuilt(op, parents, params)
         for name, value in {**state, **extra}.items():
             setattr(node, name, value)
-        node._epoch = graph.clock
+        node._epoch = graph.writes.count
         nodes.append(node)
     return nodes[-1]

@@ -59,7 +59,7 @@ class Tensor(Face):
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "args", "edges", "extras", "operands", "params", "requires_grad")
+    __slots__ = ("__weakref__", "_data", "args", "edges", "extras", "operands", "params", "requires_grad")
     is_array = True
     _operands = (*Face._operands, list, tuple)
 
@@ -87,7 +87,7 @@ class Tensor(Face):
         if requires_grad:
             _check_differentiable(array.dtype)
         self._data = array
-        self._epoch = graph.clock
+        self._epoch = graph.writes.count
         self.requires_grad = requires_grad
         self.grad = self.extras = None
         self.label = label
@@ -103,7 +103,7 @@ class Tensor(Face):
         t.operands = t.edges = t.args = ()
         t.params = NO_PARAMS
         t.requires_grad = False
-        t._epoch = graph.clock
+        t._epoch = graph.writes.count
         return t
 
     @staticmethod
@@ -125,7 +125,7 @@ class Tensor(Face):
         t.args = args
         t.requires_grad = True
         t.grad = t.extras = t.label = None
-        t._epoch = graph.clock
+        t._epoch = graph.writes.count
         return t
 
     @classmethod
@@ -345,16 +345,16 @@ class Tensor(Face):
     def __pow__(self, other: Any) -> Any:
         return ops.square(self) if type(other) in (int, float) and other == 2 else super().__pow__(other)
 
-    def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]
+    def __iadd__(self, other: Any) -> Any:
         return self._rebound("+=", "add", other)
 
-    def __isub__(self, other: Any) -> Any:  # type: ignore[misc]
+    def __isub__(self, other: Any) -> Any:
         return self._rebound("-=", "subtract", other)
 
-    def __imul__(self, other: Any) -> Any:  # type: ignore[misc]
+    def __imul__(self, other: Any) -> Any:
         return self._rebound("*=", "multiply", other)
 
-    def __itruediv__(self, other: Any) -> Any:  # type: ignore[misc]
+    def __itruediv__(self, other: Any) -> Any:
         return self._rebound("/=", "divide", other)
 
     def __ipow__(self, other: Any) -> Any:

@@ -30,7 +30,7 @@ class _Trace:
         self.primals, self.rebuild = flatten(tuple(primals))
         self.inputs = [_entered(x) for x in self.primals]
         graph.mark_written(())  # leaves made from here on are constants of the function's own
-        start = graph.clock
+        start = graph.writes.count
         token = tracing.set(tracing.get() + 1)
         try:
             with enable_grad():
@@ -89,7 +89,10 @@ class _Trace:
             return float(x) if isinstance(x, np.generic) else x
         if isinstance(x, Node):
             return x if tracked or not _tracked(x) else stop_gradient(x)
-        return Tensor(x) if shaped.is_array else Value(x)
+        node = Tensor(x) if shaped.is_array else Value(x)
+        if (recorder := tape()) is not None:
+            recorder.like(node, primal)
+        return node
 
     def values(self) -> Any:
         """Return the function's result, plain where the inputs were plain."""

@@ -8,7 +8,8 @@ slots. Everything else (Tensors in the graph, recorded gradients) goes through `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from types import FunctionType
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -17,20 +18,25 @@ from autograd_lite.errors import AutogradError
 from autograd_lite.face import NO_PARAMS, Face
 from autograd_lite.floatpass import pull_floats
 from autograd_lite.graph import Node
+from autograd_lite.native import mypyc_attr
 from autograd_lite.ops.floats import evaluate
 from autograd_lite.ops.record import Op
 
 __all__ = ["Value"]
 
-_ADD: Op = ops.add
-_SUBTRACT: Op = ops.subtract
-_MULTIPLY: Op = ops.multiply
-_NEGATIVE: Op = ops.negative
-_RELU: Op = ops.relu
-_TANH: Op = ops.tanh
-_mode = modes.current.get
+_ADD: Final[Op] = ops.add
+_SUBTRACT: Final[Op] = ops.subtract
+_MULTIPLY: Final[Op] = ops.multiply
+_NEGATIVE: Final[Op] = ops.negative
+_RELU: Final[Op] = ops.relu
+_TANH: Final[Op] = ops.tanh
+_mode: Final = modes.current.get
+_BLANK: Final[Any] = object()
+_NUMBERS: Final = frozenset((float, int))
+Number = float | np.generic | np.ndarray[Any, Any]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Value(Face):
     """A number that remembers how it was computed.
 
@@ -58,22 +64,23 @@ class Value(Face):
     (10.0, 6.0)
     """
 
-    __slots__ = ("a", "b")
-    a: Any
+    __slots__ = ("_data", "a", "b")
+    _data: float
+    a: Any  # the operands: two, or one and None, or a tuple of them and None
     b: Any
-    is_array = False
-    requires_grad = True
-    extras = None
-    shape = ()
-    ndim = 0
-    size = 1
-    params = NO_PARAMS
+    is_array: ClassVar[bool] = False  # type: ignore[misc]
+    requires_grad: ClassVar[bool] = True  # type: ignore[misc]
+    extras: ClassVar[Any] = None  # type: ignore[misc]
+    shape: ClassVar[tuple[int, ...]] = ()
+    ndim: ClassVar[int] = 0
+    size: ClassVar[int] = 1
+    params: ClassVar[dict[str, Any]] = NO_PARAMS  # type: ignore[misc]
 
-    def __init__(self, data: float, label: str | None = None) -> None:
-        if type(data) is not float:
-            data = _number(data)
-        self._data = data
-        self._epoch = graph.clock
+    def __init__(self, data: Number, label: str | None = None) -> None:
+        if data is _BLANK:
+            return
+        self._data = data if type(data) is float else _number(data)
+        self._epoch = graph.writes.count
         self.label = label
         self.grad = self.op = self.a = self.b = None
         mode = _mode()
@@ -82,21 +89,23 @@ class Value(Face):
 
     @property
     def data(self) -> float:
-        if (tape := modes.tape()) is not None:
-            return tape.data(self)  # type: ignore[no-any-return]
-        return self._data  # type: ignore[no-any-return]
+        mode = _mode()
+        if mode is not None and mode.tape is not None:
+            return mode.tape.data(self)  # type: ignore[no-any-return]
+        return self._data
 
     @data.setter
-    def data(self, data: float) -> None:
+    def data(self, data: Number) -> None:
         if self.op is not None:
             raise AutogradError(
                 f"the data of {graph.describe(self)} cannot be set: it is the result of an operation.\n"
                 "Set the data of a leaf and compute again, or make a new Value."
             )
-        if (tape := modes.tape()) is not None:
-            tape.write(self, data)
+        mode = _mode()
+        if mode is not None and mode.tape is not None:
+            mode.tape.write(self, data)
             return
-        self._data = _number(data)
+        self._data = data if type(data) is float else _number(data)
         graph.mark_written((self,))
 
     @property
@@ -130,7 +139,8 @@ class Value(Face):
         if isinstance(other, Value):
             y = self._data + other._data
         elif type(other) is float or type(other) is int:
-            y = self._data + other
+            number: float = other
+            y = self._data + number
         else:
             return _rare(_ADD, self, other)
         if _mode() is not None:
@@ -141,14 +151,15 @@ class Value(Face):
         node.a = self
         node.b = other
         node.grad = node.label = None
-        node._epoch = graph.clock
+        node._epoch = graph.writes.count
         return node
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Value):
             y = self._data * other._data
         elif type(other) is float or type(other) is int:
-            y = self._data * other
+            number: float = other
+            y = self._data * number
         else:
             return _rare(_MULTIPLY, self, other)
         if _mode() is not None:
@@ -159,7 +170,7 @@ class Value(Face):
         node.a = self
         node.b = other
         node.grad = node.label = None
-        node._epoch = graph.clock
+        node._epoch = graph.writes.count
         return node
 
     def __sub__(self, other: Any) -> Any:
@@ -191,7 +202,7 @@ class Value(Face):
         """Return e to the power of the value; infinite where a float overflows."""
         return _made(ops.exp, evaluate(ops.exp, (self._data,)), self, None)
 
-    def backward(self, gradient: float = 1.0, create_graph: bool = False) -> None:
+    def backward(self, gradient: Number = 1.0, create_graph: bool = False) -> None:
         """Fill in the ``grad`` of everything that this value was computed from.
 
         Parameters
@@ -222,7 +233,7 @@ class Value(Face):
     def item(self) -> float:
         """Return the number."""
         modes.leave(self, "item()")
-        return self._data  # type: ignore[no-any-return]
+        return self._data
 
     def zero_grad(self) -> None:
         """Forget the gradient: ``grad`` is None again."""
@@ -231,7 +242,7 @@ class Value(Face):
     def __float__(self) -> float:
         modes.leave(self, "float()")
         self._refuse_in_trace()
-        return self._data  # type: ignore[no-any-return]
+        return self._data
 
     def __int__(self) -> int:
         modes.leave(self, "int()")
@@ -239,7 +250,7 @@ class Value(Face):
 
     def __bool__(self) -> bool:
         modes.leave(self, "bool()")
-        return self._data != 0.0  # type: ignore[no-any-return]
+        return self._data != 0.0
 
     def __lt__(self, other: Any) -> Any:
         return self._data < other._data if isinstance(other, Value) and _mode() is None else super().__lt__(other)
@@ -249,7 +260,7 @@ class Value(Face):
 
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
-        grad = "None" if self.grad is None else format(float(self.grad), ".6g")
+        grad = "None" if self.grad is None else format(graph.data_of(self.grad), ".6g")
         return f"Value(data={self._data:.6g}, grad={grad}{name})"
 
     def __format__(self, spec: str) -> str:
@@ -305,9 +316,17 @@ class Value(Face):
         ]
 
 
-_new = Value.__new__
-_NUMBERS = frozenset((float, int))
+Value.__hash__ = object.__hash__  # type: ignore[method-assign]
 graph.faces.value = Value
+
+
+def _new(cls: type[Value]) -> Value:
+    """Return a node whose slots are empty: compiled, a call of C; plain Python has a faster way."""
+    return Value(_BLANK)
+
+
+if isinstance(_new, FunctionType):
+    globals()["_new"] = Value.__new__
 
 
 def _number(x: Any) -> float:
@@ -344,7 +363,7 @@ def _made(op: Op, y: float, a: Any, b: Any) -> Value:
     node.a = a
     node.b = b
     node.grad = node.label = None
-    node._epoch = graph.clock
+    node._epoch = graph.writes.count
     if mode is not None:
         if mode.watch is not None:
             mode.watch.made(node)

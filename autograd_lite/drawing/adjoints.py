@@ -81,7 +81,7 @@ class Adjoints:
 
 
 def _between_numbers(node: Any, gradient: float) -> list[tuple[int, Any, float | None, float]]:
-    if node._epoch != graph.clock:
+    if node._epoch != graph.writes.count:
         graph.check_fresh(node)
     op, y, operands = node.op, node._data, node.operands
     args = [x._data if isinstance(x, Node) else x for x in operands]

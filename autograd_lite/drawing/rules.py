@@ -49,7 +49,7 @@ class _Symbol(Tensor):
         symbol.operands = symbol.edges = ()
         symbol.params = {}
         symbol.requires_grad = array.dtype.kind == "f"
-        symbol._epoch = graph.clock
+        symbol._epoch = graph.writes.count
         symbol.text, symbol.binding = text, binding
         return symbol
 
