@@ -6,7 +6,11 @@ plain numbers, arrays and lists alike; NumPy's own functions (``np.exp(t)``) wor
 
 import typing as _typing
 
-from autograd_lite.check import assert_gradients as assert_gradients, gradcheck as gradcheck
+from autograd_lite.check import (
+    assert_gradients as assert_gradients,
+    gradcheck as gradcheck,
+    gradcheck_module as gradcheck_module,
+)
 from autograd_lite.custom import checkpoint as checkpoint, custom_op as custom_op
 from autograd_lite.errors import (
     AnomalyError as AnomalyError,

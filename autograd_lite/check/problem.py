@@ -17,7 +17,7 @@ from autograd_lite.transforms import _Trace, jvp, vjp
 from autograd_lite.trees import flatten
 from autograd_lite.value import Value
 
-__all__ = ["Problem", "Run"]
+__all__ = ["Problem", "Run", "names_of"]
 
 
 class Problem:
@@ -40,7 +40,7 @@ class Problem:
             raise GradientError("gradcheck: none of the inputs is a floating-point number or array")
         self.primals = [_primal(leaves[i]) for i in self._places]
         if names is None:
-            names = [name for i, x in enumerate(inputs) for name in _names(x, str(i))]
+            names = [name for i, x in enumerate(inputs) for name in names_of(x, str(i))]
         self.names = [names[i] for i in self._places]
 
     def __call__(self, *differentiable: Any) -> list[Any]:
@@ -145,14 +145,14 @@ def _node(x: Any, like: Any = None) -> Node:
     return Tensor.wrap(np.array(x))
 
 
-def _names(tree: Any, name: str) -> Iterator[str]:
+def names_of(tree: Any, name: str) -> Iterator[str]:
     """Give a name to every leaf of a container, in the order of `flatten`."""
     if isinstance(tree, dict):
         for key, branch in tree.items():
-            yield from _names(branch, f"{name}[{key!r}]")
+            yield from names_of(branch, f"{name}[{key!r}]")
     elif isinstance(tree, (list, tuple)) or (isinstance(tree, np.ndarray) and tree.dtype == object):
         branches = tree.flat if isinstance(tree, np.ndarray) else tree
         for i, branch in enumerate(branches):
-            yield from _names(branch, f"{name}[{i}]")
+            yield from names_of(branch, f"{name}[{i}]")
     elif tree is not None:
         yield name
