@@ -21,7 +21,7 @@ import numpy as np
 
 import autograd_lite as ag
 import nn
-from nn.curves import plot_history
+from nn import plots
 from nn.train import Run, fit, predict
 
 Array = np.ndarray[Any, Any]
@@ -166,16 +166,19 @@ def confusion_table(confusion: Array) -> str:
 
 
 def save(options: argparse.Namespace, split: Split, result: Result) -> None:
-    """Write the learning curves and the weights."""
+    """Write learning curves, confusion matrix and weights."""
     layers = "-".join(map(str, [30, *options.hidden, 1]))
     options.out.mkdir(parents=True, exist_ok=True)
     title = f"Breast cancer, {layers}: test accuracy {result.test_accuracy:.3f}"
-    plot_history(result.history, options.out / "learning_curves.png", title, validation="test")
+    plots.learning_curves(result.history, path=options.out / "learning_curves.png", title=title, validation="test")
+    guess, truth = predict(result.model, split.x_test), split.y_test
+    names = ["malignant", "benign"]
+    plots.confusion_matrix(guess, truth, threshold=0.0, names=names, path=options.out / "confusion.png")
     settings = {name: value for name, value in vars(options).items() if name != "out"}
     scaling = {"mean": split.mean.tolist(), "deviation": split.deviation.tolist()}
     metadata = {"settings": json.dumps(settings), "scaling": json.dumps(scaling)}
     nn.save_weights(result.model, options.out / "weights.safetensors", metadata)
-    print(f"saved {options.out / 'learning_curves.png'} and {options.out / 'weights.safetensors'}")
+    print(f"saved learning_curves.png, confusion.png and weights.safetensors in {options.out}")
 
 
 def cross_validate(options: argparse.Namespace, x: Array, y: Array) -> float:

@@ -13,7 +13,8 @@ import numpy as np
 
 import autograd_lite as ag
 import nn
-from examples._common import BLUE, Array, boundary, panels, parser, plain, points, save, table
+from examples._common import Array, parser, save, table
+from nn import plots
 
 TOLERANCE = 1e-10
 
@@ -284,19 +285,18 @@ def main(arguments: Sequence[str] | None = None) -> float:
     moons, labels = make_moons(1000, noise=0.2, random_state=0)
     x = np.repeat(corners, 25, axis=0) + generator.normal(0, 0.1, (100, 2))
     xor = np.repeat([0.0, 1.0, 1.0, 0.0], 25)
-    figure, panes = panels(1, 3)
-    curves = plain(panes[0, 0], "Gradient descent by hand", "epoch", "binary cross-entropy (log scale)")
+    figure, panes = plots.panels(1, 3)
+    curves: dict[str, Array] = {}
     tasks = [("noisy XOR", x, xor, 8), ("two moons", moons, labels.astype(float), 16)]
-    for axes, (name, samples, target, hidden), style in zip(panes[0, 1:], tasks, ("-", "--"), strict=True):
+    for axes, (name, samples, target, hidden) in zip(panes[0, 1:], tasks, strict=True):
         network, losses = learn(samples, target[:, None], hidden, options.epochs, generator)
         right = float(np.mean((network.predict(samples)[:, 0] > 0.5) == target))
         print(f"{name}: loss {losses[0]:.4f} -> {losses[-1]:.4f}, accuracy {right:.4f} after {options.epochs} epochs")
-        curves.semilogy(losses, style, color=BLUE, linewidth=1.6, label=name)
-        low, high = samples.min(axis=0) - 0.3, samples.max(axis=0) + 0.3
-        plain(axes, f"{name}: accuracy {right:.3f}", "x1", "x2", grid=False)
-        boundary(axes, network.predict, (low[0], high[0], low[1], high[1]))
-        points(axes, samples, target)
-    curves.legend(frameon=False)
+        curves[name] = losses
+        title = f"{name}: accuracy {right:.3f}"
+        plots.decision_boundary(network.predict, samples, target, ax=axes, title=title)
+    ylabel = "binary cross-entropy (log scale)"
+    plots.lines(curves, ax=panes[0, 0], title="Gradient descent by hand", ylabel=ylabel, log=True)
     save(figure, options.out / "by_hand.png")
     return max(found.values())
 

@@ -14,7 +14,8 @@ import numpy as np
 
 import autograd_lite as ag
 import nn
-from examples._common import BLUE, GREY, ORANGE, Array, panels, parser, plain, save
+from examples._common import Array, parser, save
+from nn import plots
 from nn.callbacks import GradientClipping, Schedule
 from nn.schedule import OneCycleLR
 from nn.train import Run, evaluating, fit
@@ -131,19 +132,15 @@ def windows(numbers: Array, step: int) -> tuple[Array, Array]:
 
 def picture(history: nn.History, entropies: tuple[float, float]) -> Any:
     """Draw the losses, and the entropies that letter statistics cannot go below."""
-    figure, ((axes,),) = panels(1, 1, 6.2, 4)
-    plain(axes, "Character LSTM: surprise at the next letter", "epoch", "cross-entropy (nats a letter)")
-    epochs = history["epoch"]
-    for name, label, colour, style in (("loss", "training", BLUE, "-"), ("val_loss", "held-out text", ORANGE, "--")):
-        axes.plot(epochs, history[name], style, color=colour, label=f"{label}, {history[name][-1]:.3f} at the end")
+    figure, ((axes,),) = plots.panels(1, 1, 6.2, 4)
+    title = "Character LSTM: surprise at the next letter, in nats"
+    plots.learning_curves(history, ["loss"], ax=axes, title=title, validation="held-out text")
     for entropy, name in zip(entropies, ("single letters", "bigrams"), strict=True):
-        axes.axhline(entropy, color=GREY, linewidth=1, linestyle=":")
+        axes.axhline(entropy, color="#5f6870", linewidth=1, linestyle=":")
         axes.annotate(
-            f"entropy of {name}: {entropy:.3f}", (epochs[-1], entropy), (0, 4),
-            textcoords="offset points", ha="right", color=GREY, fontsize=9,
+            f"entropy of {name}: {entropy:.3f}", (history["epoch"][-1], entropy), (0, 4),
+            textcoords="offset points", ha="right", fontsize=9,
         )  # fmt: skip
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, loc="center right")
     return figure
 
 

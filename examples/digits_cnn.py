@@ -15,9 +15,9 @@ import numpy as np
 
 import autograd_lite as ag
 import nn
-from examples._common import ORANGE, Array, bare, panels, parser, save, table
+from examples._common import Array, parser, save, table
+from nn import plots
 from nn.callbacks import Schedule
-from nn.curves import plot_history
 from nn.schedule import OneCycleLR
 from nn.train import fit, predict
 
@@ -143,40 +143,18 @@ def grad_cam(model: Net, x: Array) -> tuple[Array, Array]:
     return maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-12), scores.numpy().argmax(axis=1)
 
 
-def filter_picture(model: Net) -> Any:
-    """Draw the filters of the first layer."""
-    filters = model.get_parameter("features.0.weight").numpy()[:, 0]
-    figure, panes = panels(2, CHANNELS // 2, 1.05, 1.15)
-    bound = float(np.abs(filters).max())
-    for i, axes in enumerate(panes.flat):
-        shades = bare(axes, str(i + 1)).imshow(filters[i], cmap="PuOr_r", vmin=-bound, vmax=bound)
-    figure.colorbar(shades, ax=panes, label="weight", shrink=0.85)
-    figure.suptitle("Filters of the first layer: 3 x 3 pixels each", fontsize=11)
-    return figure
-
-
-def ideal_picture(images: Array, probabilities: Array) -> Any:
-    """Draw the image that is most like each digit."""
-    figure, panes = panels(2, 5, 1.5, 1.7)
-    for digit, axes in enumerate(panes.flat):
-        bare(axes, f"{digit} (p = {probabilities[digit]:.3f})").imshow(images[digit], cmap="gray_r", vmin=0, vmax=1)
-    figure.suptitle("What the network takes for the ideal digit", fontsize=11)
-    return figure
-
-
 def cam_picture(model: Net, x: Array, y: Array) -> Any:
-    """Draw test images, the first of each digit, and over them where the network looks; wrong answers in colour."""
+    """Draw test images, the first of each digit, and over them where the network looks; wrong answers bear a cross."""
     from matplotlib.colors import ListedColormap
 
     chosen = [int(np.flatnonzero(y == digit)[0]) for digit in range(10)]
     maps, classes = grad_cam(model, x[chosen])
-    figure, panes = panels(2, 10, 1.12, 1.3)
-    for k, i in enumerate(chosen):
-        bare(panes[0, k], f"a {y[i]}").imshow(x[i, 0], cmap="gray_r")
-        bare(panes[1, k], f"seen as {classes[k]}").imshow(x[i, 0], cmap="gray_r", vmax=2)
-        panes[1, k].imshow(np.ones((8, 8)), cmap=ListedColormap([ORANGE]), alpha=0.9 * maps[k])
-        if classes[k] != y[i]:
-            panes[1, k].title.set_color(ORANGE)
+    titles = [f"a {y[i]}" for i in chosen]
+    titles += [f"seen as {a}{'' if a == y[i] else ' ✗'}" for a, i in zip(classes, chosen, strict=True)]
+    tiles = np.concatenate([x[chosen, 0], x[chosen, 0] / 2])
+    figure = plots.images(tiles, titles, columns=10, limits=(0, 1))
+    for axes, seen in zip(figure.axes[10:], maps, strict=True):
+        axes.imshow(np.ones((8, 8)), cmap=ListedColormap(["#d55e00"]), alpha=0.9 * seen)
     figure.suptitle("Grad-CAM: the more orange, the more a pixel speaks for the answer", fontsize=11)
     return figure
 
@@ -212,11 +190,14 @@ def main(arguments: Sequence[str] | None = None) -> float:
     print(f"train accuracy {np.mean(predict(model, x[rows]).argmax(axis=1) == y[rows]):.4f}")
     print(f"test accuracy  {accuracy:.4f}\n\n{time.perf_counter() - started:.1f} s from loading to the end of training")
     options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "learning_curves.png"
-    plot_history(history, path, f"Digits: test accuracy {accuracy:.3f}", validation="test")
-    print(f"saved {path}")
-    save(filter_picture(model), options.out / "filters.png")
-    save(ideal_picture(*ideal_images(model, x[rows])), options.out / "ideal_digits.png")
+    title = f"Digits: test accuracy {accuracy:.3f}"
+    save(plots.learning_curves(history, title=title, validation="test"), options.out / "learning_curves.png")
+    save(plots.confusion_matrix(guess, y[held_out]), options.out / "confusion.png")
+    save(plots.filters(model, title="Filters of the first layer: 3 × 3 pixels each"), options.out / "filters.png")
+    images, likely = ideal_images(model, x[rows])
+    titles = [f"{digit} (p = {p:.3f})" for digit, p in enumerate(likely)]
+    ideal = plots.images(images, titles, columns=5, limits=(0, 1), title="What the network takes for the ideal digit")
+    save(ideal, options.out / "ideal_digits.png")
     save(cam_picture(model, x[held_out], y[held_out]), options.out / "grad_cam.png")
     return accuracy
 

@@ -2,8 +2,8 @@
 
 ``python -m examples.moons`` trains the same 2-16-16-1 network three times and compares lines of code, time and
 accuracy (all three draw the same random numbers, so they end at the same weights); ``--torch`` puts PyTorch beside
-them; ``--folds 5`` cross-validates. The Sequential one is looked at while it learns: its decision boundary (a GIF and
-a strip), its weights, its loss and accuracy.
+them; ``--folds 5`` cross-validates. The Sequential one is looked at while it learns: loss and accuracy, its decision
+boundary (a strip, a GIF and a page with a slider), its weights and gradients, and the surface that it comes down.
 """
 
 from __future__ import annotations
@@ -12,29 +12,15 @@ import argparse
 import inspect
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import autograd_lite as ag
 import nn
-from examples._common import (
-    BLUE,
-    GREY,
-    ORANGE,
-    Array,
-    bare,
-    boundary,
-    panels,
-    parser,
-    plain,
-    points,
-    save,
-    table,
-)  # fmt: skip
-from nn.curves import plot_history
-from nn.train import Run, fit, predict
+from examples._common import Array, parser, save, table
+from nn import plots
+from nn.train import fit, predict
 
 EXTENT = (-1.7, 2.7, -1.3, 1.8)
 RATE, MOMENTUM, BATCH = 0.1, 0.9, 32
@@ -170,84 +156,31 @@ def cross_validate(x: Array, y: Array, options: argparse.Namespace) -> float:
     return float(np.mean(accuracies))
 
 
-class Film:
-    """A callback that keeps the weights of each epoch, the initial ones as epoch 0."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.frames = [model.state_dict()]
-
-    def __call__(self, run: Run) -> None:
-        self.frames.append(run.model.state_dict())
-
-    def chosen(self, count: int) -> list[int]:
-        """Return epochs to look at, the early ones close together because most happens there."""
-        return [int(i) - 1 for i in np.unique(np.geomspace(1, len(self.frames), count).round())]
-
-
 def watch(options: argparse.Namespace, x: Array, y: Array, rows: Array, held_out: Array) -> None:
     """Train the Sequential network once more, and draw how it learns."""
     ag.manual_seed(options.seed)
-    model = sequential()
-    film = Film(model)
+    model, loss, recorder = sequential(), nn.BCEWithLogitsLoss(), plots.Recorder(every=1)
+    optimizer = nn.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM)
     history = fit(
-        model, nn.BCEWithLogitsLoss(), nn.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM), (x[rows], y[rows]),
+        model, loss, optimizer, (x[rows], y[rows]),
         epochs=options.epochs, batch_size=BATCH, validation=(x[held_out], y[held_out]), metrics=["accuracy"],
-        callbacks=[film], progress=False,
+        callbacks=[recorder], progress=False,
     )  # fmt: skip
-    plot_history(history, options.out / "learning_curves.png", "Two moons: 800 points to train, 200 to validate")
-    print(f"saved {options.out / 'learning_curves.png'}")
-
-    def state(axes: Any, epoch: int) -> None:
-        model.load_state_dict(film.frames[epoch])
-        boundary(axes, lambda points: sigmoid(predict(model, points)), EXTENT, 90)
-        points(axes, x[held_out], y[held_out], 16)
-        axes.set(xlim=EXTENT[:2], ylim=EXTENT[2:])
-        right = accuracy(lambda points: sigmoid(predict(model, points)), x[held_out], y[held_out])
-        bare(axes, f"epoch {epoch}: validation accuracy {right:.3f}")
-
-    strip = film.chosen(6)
-    figure, panes = panels(1, len(strip), 2.9, 2.4)
-    for axes, epoch in zip(panes[0], strip, strict=True):
-        state(axes, epoch)
-    save(figure, options.out / "boundary_strip.png")
-    animate(options.out / "boundary.gif", state, film.chosen(40))
-    save(weight_picture(model, film), options.out / "weights.png")
-
-
-def animate(path: Path, draw: Callable[[Any, int], None], epochs: Sequence[int]) -> None:
-    """Write a GIF of a frame for each of some epochs; the last one stays for two seconds."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    frames = []
-    for epoch in epochs:
-        figure, ((axes,),) = panels(1, 1, 4.4, 3.4)
-        draw(axes, epoch)
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
-    palette = frames[-1].quantize(256)  # one for all, so that no frame loses the colours of its few points
-    frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    durations = [120] * (len(frames) - 1) + [2000]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
-    print(f"saved {path}")
-
-
-def weight_picture(model: nn.Module, film: Film) -> Any:
-    """Draw how the weights of each layer spread while training."""
-    names = [name for name, _ in model.named_parameters() if name.endswith("weight")]
-    figure, panes = panels(1, len(names), 4.0, 3.4)
-    epochs = np.arange(len(film.frames))
-    for i, (axes, name) in enumerate(zip(panes[0], names, strict=True)):
-        values = np.stack([np.ravel(frame[name]) for frame in film.frames])
-        low, first, middle, third, high = np.percentile(values, [0, 25, 50, 75, 100], axis=1)
-        plain(axes, f"weights of layer {i + 1} ({values.shape[1]})", "epoch", "value" if i == 0 else "")
-        axes.fill_between(epochs, low, high, color=BLUE, alpha=0.18, linewidth=0, label="least to greatest")
-        axes.fill_between(epochs, first, third, color=BLUE, alpha=0.45, linewidth=0, label="middle half")
-        axes.plot(epochs, middle, color=ORANGE, linewidth=1.6, label="median")
-        axes.axhline(0, color=GREY, linewidth=0.6)
-    figure.legend(*panes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    return figure
+    title = "Two moons: 800 points to train, 200 to validate"
+    save(plots.learning_curves(history, title=title), options.out / "learning_curves.png")
+    shown = recorder, model, x[held_out], y[held_out]
+    save(plots.boundary_strip(*shown, extent=EXTENT), options.out / "boundary_strip.png")
+    for suffix in ("gif", "html"):
+        path = options.out / f"boundary.{suffix}"
+        print(f"saved {plots.boundary_film(*shown, path, history=history, title=title, extent=EXTENT)}")
+    save(plots.distributions(recorder), options.out / "weights.png")
+    save(plots.distributions(recorder, "gradient"), options.out / "gradients.png")
+    figure, ((gradients, steps, units),) = plots.panels(1, 3)
+    plots.gradient_norms(recorder, ax=gradients)
+    plots.update_ratios(recorder, ax=steps)
+    plots.dead_units(recorder, ax=units)
+    save(figure, options.out / "layers.png")
+    save(plots.loss_surface(recorder, model, loss, (x[rows], y[rows])), options.out / "loss_surface.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> float:

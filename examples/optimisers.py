@@ -14,8 +14,8 @@ import numpy as np
 
 import autograd_lite as ag
 import nn
-from examples._common import GREY, PALETTE, Array, panels, parser, plain, save, table
-from nn import optim
+from examples._common import Array, parser, save, table
+from nn import optim, plots
 from nn.callbacks import Schedule
 from nn.schedule import CosineAnnealingWarmRestarts, CyclicLR
 from nn.train import fit
@@ -114,26 +114,20 @@ def learn(way: Way, epochs: int, seed: int) -> nn.History:
 
 def picture(paths: Sequence[tuple[Array, Array]], histories: Sequence[nn.History]) -> Any:
     """Draw the surface with the paths, the height along them, the loss on the moons, and the rates."""
-    figure, ((valley, height), (moons, rates)) = panels(2, 2, 6.2, 4.4)
-    x, y = np.meshgrid(np.linspace(-1.6, 1.6, 200), np.linspace(-0.5, 1.9, 200))
-    plain(valley, "Paths on one surface: a curved valley", "x", "y", grid=False)
-    valley.contour(x, y, surface(x, y), levels=np.geomspace(0.05, 60, 12), colors=GREY, linewidths=0.6, alpha=0.6)
-    plain(height, "Height above the bottom", "step", "height (log scale)")
-    plain(moons, "Two moons: training loss", "epoch", "binary cross-entropy (log scale)")
-    plain(rates, "Two moons: learning rate", "epoch", "rate (log scale)")
-    for i, (way, (path, heights), history) in enumerate(zip(WAYS, paths, histories, strict=True)):
-        style = {"color": PALETTE[i], "linestyle": ("-", "--", "-.")[i % 3], "linewidth": 1.5}
-        valley.plot(*path.T, label=way.name, **style)
-        valley.plot(*path[-1], "o", color=PALETTE[i], markersize=5)
-        height.semilogy(np.maximum(heights, 1e-16), **style)
-        moons.semilogy(history["epoch"], history["loss"], **style)
-        rates.semilogy(history["epoch"], history["lr"], **style)
-    valley.plot(*START, "ks", markersize=6)
-    valley.plot(*GOAL, "k*", markersize=13)
-    valley.annotate("start", START, (6, 6), textcoords="offset points")
-    valley.annotate("bottom", GOAL, (8, -12), textcoords="offset points")
-    valley.set(xlim=(-1.6, 1.6), ylim=(-0.5, 1.9))
+    figure, ((valley, height), (moons, rates)) = plots.panels(2, 2, 6.2, 4.4)
+    names = [way.name for way in WAYS]
+    ways = {name: path for name, (path, _) in zip(names, paths, strict=True)}
+    heights = {name: np.maximum(z, 1e-16) for name, (_, z) in zip(names, paths, strict=True)}
+    runs = dict(zip(names, histories, strict=True))
+    plots.surface(surface, ways, (-1.6, 1.6, -0.5, 1.9), goal=GOAL, ax=valley, legend=False)
+    valley.set_title("Paths on one surface, from the square to the star", loc="left", fontsize=11)
+    plots.lines(
+        heights, ax=height, title="Height above the bottom", xlabel="step", ylabel="height (log scale)", log=True,
+        legend=False,
+    )  # fmt: skip
     height.set_ylim(1e-12, 30)
+    plots.compare_runs(runs, "loss", ax=moons, title="Two moons: training loss", legend=False)
+    plots.compare_runs(runs, "lr", ax=rates, title="Two moons: learning rate", legend=False)
     figure.legend(*valley.get_legend_handles_labels(), loc="outside lower center", ncols=7, frameon=False)
     return figure
 

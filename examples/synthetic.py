@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import autograd_lite as ag
 import nn
-from examples._common import BLUE, ORANGE, Array, panels, parser, plain, save
+from examples._common import Array, parser, save
+from nn import plots
 from nn.callbacks import Schedule
 from nn.schedule import CosineAnnealingLR, ExponentialLR, StepLR
 from nn.train import Run, fit
@@ -116,19 +116,6 @@ def train(options: argparse.Namespace, task: Task) -> nn.History:
     )  # fmt: skip
 
 
-def draw(history: nn.History, task: Task, column: str, path: Path) -> None:
-    """Draw one figure of training and validation against the epoch."""
-    figure, ((axes,),) = panels(1, 1, 5.4, 3.8)
-    what = type(task.loss).__name__ if column == "loss" else column
-    plain(axes, f"Synthetic {task.name}: {what}", "epoch", what)
-    for name, label, colour, style in ((column, "training", BLUE, "-"), (f"val_{column}", "validation", ORANGE, "--")):
-        values = history[name]
-        axes.plot(history["epoch"], values, style, color=colour, label=f"{label}, {values[-1]:.3f} at the end")
-    axes.margins(x=0.02)
-    axes.legend(frameon=False)
-    save(figure, path)
-
-
 def main(arguments: Sequence[str] | None = None) -> tuple[float, float]:
     """Run the example; return validation accuracy and R2."""
     options_of = parser("synthetic", __doc__)
@@ -147,7 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> tuple[float, float]:
     for task in (classification(0), regression(0)):
         history = train(options, task)
         for column in ("loss", task.metric):
-            draw(history, task, column, options.out / f"{task.name}_{column.lower()}.png")
+            what = type(task.loss).__name__ if column == "loss" else column
+            picture = plots.learning_curves(history, [column], title=f"Synthetic {task.name}: {what}")
+            save(picture, options.out / f"{task.name}_{column.lower()}.png")
         results.append(float(history[f"val_{task.metric}"][-1]))
     return results[0], results[1]
 

@@ -26,7 +26,8 @@ import numpy as np
 
 import autograd_lite as ag
 import nn
-from examples._common import BLUE, Array, boundary, panels, parser, plain, points, save, table
+from examples._common import Array, parser, save, table
+from nn import plots
 from nn.train import Run, fit, predict
 
 BITS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
@@ -110,20 +111,16 @@ def predictions(model: Model) -> str:
 
 def picture(result: Result) -> Any:
     """Draw the loss, and what the network answers between the four corners."""
-    figure, ((curve, plane),) = panels(1, 2)
-    plain(curve, "Training on all four samples at once", "epoch", "binary cross-entropy (log scale)")
-    curve.semilogy(result.history["epoch"], result.history["loss"], color=BLUE, linewidth=1.6)
+    figure, ((curve, plane),) = plots.panels(1, 2)
+    plots.learning_curves(result.history, ["loss"], ax=curve, title="Training on all four samples at once")
 
     def probability(bits: Array) -> Array:
         return predict(result.model, np.column_stack([2 * bits - 1, np.ones(len(bits))]))
 
-    plain(plane, "Answers; targets: circle 0, triangle 1", "x1", "x2", grid=False)
-    shades = boundary(plane, probability, (-0.3, 1.3, -0.3, 1.3))
-    points(plane, BITS.astype(float), Y, 130)
-    plane.set_aspect("equal")
-    plane.set_xticks([0, 1])
-    plane.set_yticks([0, 1])
-    figure.colorbar(shades, ax=plane, ticks=[0, 0.5, 1], label="probability of 1")
+    title, extent = "Answers; targets: circle 0, triangle 1", (-0.3, 1.3, -0.3, 1.3)
+    corners = BITS.astype(float)
+    plots.decision_boundary(probability, corners, Y, ax=plane, title=title, extent=extent, size=130, legend=False)
+    plane.set(aspect="equal", xticks=[0, 1], yticks=[0, 1])
     return figure
 
 

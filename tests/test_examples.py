@@ -24,7 +24,8 @@ def test_breast_cancer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     for text in ("455 to train, 114 to test", "epoch   20", "train accuracy", "actual malignant", "end of training"):
         assert text in printed.out
     assert "epoch 20/20" in printed.err
-    assert (tmp_path / "new" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("learning_curves.png", "confusion.png"):
+        assert (tmp_path / "new" / name).read_bytes().startswith(b"\x89PNG")
     weights = nn.load_weights(tmp_path / "new" / "weights.safetensors")
     assert nn.MLP(30, [16], 1, activation=nn.Tanh).load_state_dict(weights) == ([], [])
 

@@ -19,7 +19,7 @@ Output = pytest.CaptureFixture[str]
 def written(folder: Path) -> set[str]:
     """Return the names of the pictures in a folder, after a look at how they begin."""
     for path in folder.iterdir():
-        start = {".png": b"\x89PNG", ".gif": b"GIF89a"}[path.suffix]
+        start = {".png": b"\x89PNG", ".gif": b"GIF89a", ".html": b"<!DOCTYPE html>"}[path.suffix]
         assert path.read_bytes().startswith(start)
     return {path.name for path in folder.iterdir()}
 
@@ -43,7 +43,10 @@ def test_moons(tmp_path: Path, capsys: Output) -> None:
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
     assert len(rows) == 4
     assert len({row[-1] for row in rows[1:]}) == 1, "three ways to write one network end at one accuracy"
-    assert written(tmp_path) == {"learning_curves.png", "boundary_strip.png", "boundary.gif", "weights.png"}
+    assert written(tmp_path) == {
+        "learning_curves.png", "boundary_strip.png", "boundary.gif", "boundary.html", "weights.png", "gradients.png",
+        "layers.png", "loss_surface.png",
+    }  # fmt: skip
 
 
 def test_moons_by_hand_and_by_nn_are_the_same_network() -> None:
@@ -82,7 +85,9 @@ def test_by_hand_finds_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_digits_cnn(tmp_path: Path, capsys: Output) -> None:
     assert digits_cnn.main(["--epochs", "4", "--out", str(tmp_path)]) > 0.95
     assert "1437 to train, 360 to test" in capsys.readouterr().out
-    assert written(tmp_path) == {"learning_curves.png", "filters.png", "ideal_digits.png", "grad_cam.png"}
+    assert written(tmp_path) == {
+        "learning_curves.png", "confusion.png", "filters.png", "ideal_digits.png", "grad_cam.png",
+    }  # fmt: skip
 
 
 def test_shifted_moves_images_by_at_most_a_pixel() -> None:

@@ -43,6 +43,7 @@ def decision_boundary(
     names: Sequence[str] | None = None,
     extent: Sequence[float] | None = None,
     steps: int = 120,
+    size: float = 14,
     legend: bool = True,
 ) -> Any:
     """Draw what a classifier answers in the plane, the line where it changes its mind, and the samples.
@@ -67,6 +68,8 @@ def decision_boundary(
         Least and greatest x1, least and greatest x2; by default what holds all samples, and a margin.
     steps : int, optional
         Points along each axis.
+    size : float, optional
+        Of the points, as in matplotlib's ``scatter``.
     legend : bool, optional
 
     Returns
@@ -92,7 +95,7 @@ def decision_boundary(
     axes = axes_of(ax)
     extent = _extent(x) if extent is None else extent
     _shade(axes, lambda points: probabilities(model, points), extent, steps)
-    draw_points(axes, x, labels, names)
+    draw_points(axes, x, labels, names, size)
     axes.set(xlim=extent[:2], ylim=extent[2:])
     plain(axes, title or "", "x1", "x2", grid=False)
     if legend:

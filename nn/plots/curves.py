@@ -151,7 +151,13 @@ def _said(x: float) -> str:
 
 
 def compare_runs(
-    histories: Mapping[str, History], column: str = "loss", *, ax: Any = None, path: Any = None, title: str = ""
+    histories: Mapping[str, History],
+    column: str = "loss",
+    *,
+    ax: Any = None,
+    path: Any = None,
+    title: str = "",
+    legend: bool = True,
 ) -> Any:
     """Draw one figure of several training runs.
 
@@ -165,6 +171,7 @@ def compare_runs(
     path : path-like, optional
         Where to save the picture: PNG, SVG or PDF, by its suffix.
     title : str, optional
+    legend : bool, optional
 
     Returns
     -------
@@ -184,4 +191,4 @@ def compare_runs(
         series[run] = (epochs, values)
     log = "loss" in column or column == "lr"
     ylabel = f"{column.replace('_', ' ')}{' (log scale)' if log else ''}"
-    return lines(series, ax=ax, path=path, title=title, ylabel=ylabel, log=log)
+    return lines(series, ax=ax, path=path, title=title, ylabel=ylabel, log=log, legend=legend)

@@ -139,7 +139,7 @@ def _in_few_colours(frames: Sequence[Frame]) -> list[Any]:
     """Return the images in 256 colours, the same for all, so that no frame loses the colours of its few points."""
     from PIL import Image
 
-    palette = frames[-1].image.quantize(256)
+    palette = frames[-1].image.quantize(256, Image.Quantize.MAXCOVERAGE)
     return [f.image.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
 
 
