@@ -51,25 +51,45 @@ def test_no_text_of_the_data_is_markup():
     assert data_of(page)["nodes"]["n0"]["label"].startswith("</script><script>alert(1)")
 
 
+def first_boxes(page):
+    return data_of(page)["trees"][0]["levels"][0]["boxes"]
+
+
 def test_a_large_graph_is_summarised_in_its_page():
     x = Value(1.0, label="x")
     for _ in range(3000):
         x = x * 1.0001
-    data = data_of(page_of(x))
-    assert len(data["boxes"]) < 20
-    assert data["total"] == 6001
+    page = page_of(x)
+    assert len(first_boxes(page)) < 20
+    assert data_of(page)["total"] == 6001
+    assert len(page.encode()) < 1_500_000
 
 
-def test_modules_start_collapsed_when_there_are_many():
+def blocks(n):
     nn = pytest.importorskip("nn")
-    model = nn.Sequential(*[nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(40)])
+    ag.manual_seed(0)
+    model = nn.Sequential(*[nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(n)])
     with trace(model) as seen:
         y = model(np.ones((2, 3))).sum()
-    data = data_of(page_of(y, names=seen))
-    assert len(data["boxes"]) == 1 + 40 * 4 + 1
-    assert len(data["closed"]) > 0
-    closed = data_of(page_of(y, names=seen, depth=0))["closed"]
-    assert set(closed) >= {str(i) for i in range(40)}
+    return y, seen
+
+
+def test_equal_modules_start_folded_when_there_are_many():
+    y, seen = blocks(40)
+    page = page_of(y, names=seen)
+    fold = next(b for b in first_boxes(page) if b["kind"] == "fold")
+    assert fold["lines"][0] == ["", "+38 more like the first"]
+    tree = data_of(page)["trees"][0]
+    inside = next(level for level in tree["levels"] if level["owner"] == fold["id"])
+    assert [b["title"] for b in inside["boxes"]] == [str(i) for i in range(2, 40)]
+    assert len(data_of(page)["nodes"]) == 1 + 40 * 4 + 1
+
+
+def test_what_is_collapsed_when_the_page_opens_can_be_chosen():
+    y, seen = blocks(4)
+    assert {b["kind"] for b in first_boxes(page_of(y, names=seen, depth=0))} == {"module", "fold", "result"}
+    opened = first_boxes(page_of(y, names=seen, collapse="2"))
+    assert [b["title"] for b in opened if b["kind"] == "module"] == ["2"]
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +296,18 @@ def test_too_many_paths_are_capped_and_the_page_says_so(open_page):
     assert "The first 200 of 4,096 paths" in page.text("#details")
 
 
+def test_more_paths_than_can_be_counted_are_told_roughly(open_page):
+    y = Value(0.999, label="x")
+    for _ in range(100):
+        y = y * y
+    page = open_page(y)
+    page.click("[data-id=n0]")
+    page.run(
+        "[...document.querySelectorAll('#details button')].find((b) => b.textContent === 'Sum over paths').click()"
+    )
+    assert "of about 1.3e+30 paths" in page.text("#details")
+
+
 def test_choosing_a_node_lights_what_it_depends_on_and_paths(open_page):
     y, _ = expression()
     page = open_page(y)
@@ -309,25 +341,201 @@ def test_details_have_heat_maps_with_nan_and_infinity_marked(open_page):
     assert "from 0 to 0.6931" in page.text("#details")
 
 
-def test_modules_collapse_and_expand(open_page):
+RECTANGLES = """
+    return [...document.querySelectorAll(arguments[0])].map((e) => e.getBoundingClientRect())
+        .map((r) => [r.left, r.top, r.right, r.bottom])"""
+BOXES = "return [...document.querySelectorAll('.box')].map((e) => e.dataset.id)"
+
+
+def mlp():
     nn = pytest.importorskip("nn")
     ag.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
     with trace(model) as seen:
-        y = model(Tensor(np.ones((2, 2)), label="X")).sum()
+        return model(Tensor(np.ones((2, 2)), label="X")).sum(), seen
+
+
+def test_modules_collapse_and_expand_one_by_one(open_page):
+    y, seen = mlp()
     page = open_page(y, names=seen)
-    boxes = "return [...document.querySelectorAll('.box')].map((e) => e.dataset.id)"
-    everything = set(page.run(boxes))
-    page.click("#collapse")
-    assert set(page.run(boxes)) == {"m:0", "m:1", "m:2", *(k for k in everything if k in (graph_of(y).roots[0], "n0"))}
-    page.click("#next")
-    page.click("#next")
-    page.click("#next")
-    assert page.run("return document.querySelector('.box.now').dataset.id") == "m:2"
-    page.click("#expand")
-    assert set(page.run(boxes)) == everything
+    everything = set(page.run(BOXES))
     page.click(".cluster .handle")
-    assert any(k.startswith("m:") for k in page.run(boxes))
+    assert {k for k in page.run(BOXES) if k.startswith("m:")} == {"m:0"}
+    assert page.run("return document.activeElement.dataset.id") == "m:0"
+    assert page.run("return document.activeElement.getAttribute('aria-expanded')") == "false"
+    intact(page)
+    page.run("document.activeElement.dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))")
+    assert set(page.run(BOXES)) == everything
+
+
+def test_all_modules_collapse_and_expand(open_page):
+    y, seen = mlp()
+    page = open_page(y, names=seen)
+    everything = set(page.run(BOXES))
+    page.click("#collapse")
+    titles = page.run("return [...document.querySelectorAll('.box .title')].map((e) => e.textContent)")
+    assert [t for t in titles if t.startswith("▸")] == ["▸ 0", "▸ 1", "▸ 2"]
+    assert len(titles) == 5
+    intact(page)
+    for _ in range(3):
+        page.click("#next")
+    assert page.run("return document.querySelector('.box.now .title').textContent") == "▸ 2"
+    page.click("#expand")
+    assert set(page.run(BOXES)) == everything
+    assert page.run("return document.querySelector('.box.now .title').textContent") == "linear"
+
+
+def intact(page):
+    """No two boxes overlap, and every arrow begins and ends at a box."""
+    boxes = page.run(RECTANGLES, ".box .body")
+    for i, (a, b, c, d) in enumerate(boxes):
+        assert not any(a < g and e < c and b < h and f < d for e, f, g, h in boxes[:i])
+    ends = page.run(
+        """return [...document.querySelectorAll('.link path')].flatMap((p) => [0, p.getTotalLength()].map((at) => {
+            const q = p.getPointAtLength(at).matrixTransform(p.getScreenCTM());
+            return [q.x, q.y];
+        }))"""
+    )
+    scale = page.run("return document.querySelector('#world').getScreenCTM().a")
+    assert ends
+    for x, y in ends:
+        away = min(max(a - x, x - c, b - y, y - d) for a, b, c, d in boxes)
+        assert away < 12 * scale, (x, y)
+
+
+def test_a_folded_group_opens_and_closes_by_keyboard(open_page):
+    from selenium.webdriver.common.keys import Keys
+
+    x = Value(1.0, label="x")
+    for _ in range(200):
+        x = x * 1.01
+    page = open_page(x, max_boxes=20)
+    before = page.run(BOXES)
+    group = next(k for k in before if k.startswith("g"))
+    page.run("document.querySelector(`[data-id=${arguments[0]}]`).focus()", group)
+    page.keys(Keys.ENTER)
+    assert page.run(BOXES) == before
+    page.keys(Keys.ENTER)
+    opened = page.run(BOXES)
+    assert group not in opened
+    assert len(opened) > len(before)
+    assert page.run("return document.activeElement.dataset.key") == group
+    assert page.run("return document.activeElement.getAttribute('aria-expanded')") == "true"
+    intact(page)
+    inner = next(k for k in opened if k not in before and k.startswith("g"))
+    double = "arguments[0].dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))"
+    page.run(double, page.browser.find_element("css selector", f"[data-id={inner}]"))
+    assert any(k.startswith("n") for k in page.run(BOXES) if k not in opened)
+    intact(page)
+    page.run("[...document.querySelectorAll('.handle')].find((e) => e.dataset.key === arguments[0]).focus()", group)
+    page.keys(Keys.ENTER)
+    assert page.run(BOXES) == before
+    assert page.run("return document.activeElement.dataset.id") == group
+
+
+def test_steps_go_through_groups_that_are_closed_and_open(open_page):
+    x = first = Value(0.5, label="x")
+    for _ in range(40):
+        x = x * 1.01
+    page = open_page(x, max_boxes=12)
+    final = {}
+    for _ in range(int(page.run("return document.getElementById('slider').max")) + 1):
+        page.click("#next")
+        final.update(story(page))
+        assert page.run("return document.querySelectorAll('.box.now').length") == 1
+    x.backward()
+    assert final["n0"] == first.grad
+    shown = page.run(BOXES)
+    page.click("#expand")
+    assert len(page.run(BOXES)) == 81 > len(shown)
+    intact(page)
+    page.run("const s = document.getElementById('slider'); s.value = 20; s.dispatchEvent(new Event('input'))")
+    assert page.run("return document.querySelector('.box.now').dataset.id").startswith("n")
+
+
+def test_what_is_searched_is_revealed(open_page):
+    x = Value(1.0, label="x")
+    for _ in range(60):
+        x = x * 1.01
+    page = open_page(x, max_boxes=15)
+    assert "n77" not in page.run(BOXES)
+    page.run("const s = document.getElementById('search'); s.value = 'n77'; s.dispatchEvent(new Event('input'))")
+    assert page.text("#found") == "1 found"
+    page.run("document.getElementById('search').dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}))")
+    assert "n77" in page.run(BOXES)
+    assert page.text("#details h2").startswith("n77: ")
+
+
+def test_a_page_that_cannot_hold_all_says_so(open_page):
+    x = Value(1.0, label="x")
+    for _ in range(4000):
+        x = x * 1.0001
+    page = open_page(x)
+    assert re.search(r"The steps skip [\d,]+ nodes", page.text("#story"))
+    page.click("[data-id=n0]")
+    page.run(
+        "[...document.querySelectorAll('#details button')].find((b) => b.textContent === 'Sum over paths').click()"
+    )
+    assert "this page does not hold" in page.text("#details")
+    assert "≠" not in page.text("#details")
+
+
+def emulate(page, **settings):
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", settings)
+
+
+def test_printed_it_is_light_whole_and_without_controls(open_page):
+    y, _ = expression()
+    page = open_page(y, theme="dark")
+    page.run("for (let i = 0; i < 6; i += 1) document.getElementById('zoom-in').click()")
+    place = page.run("return document.getElementById('world').getAttribute('transform')")
+    try:
+        emulate(page, media="print")
+        page.wait("return document.getElementById('graph').hasAttribute('viewBox')")
+        assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        hidden = "return arguments[0].map((q) => getComputedStyle(document.querySelector(q)).display)"
+        assert page.run(hidden, [".tools", ".buttons", ".keys"]) == ["none"] * 3
+        ((left, top, right, bottom),) = page.run(RECTANGLES, "#graph")
+        for a, b, c, d in page.run(RECTANGLES, ".box"):
+            assert left <= a < c <= right
+            assert top <= b < d <= bottom
+    finally:
+        emulate(page, media="")
+    page.wait("return !document.getElementById('graph').hasAttribute('viewBox')")
+    assert page.run("return document.getElementById('world').getAttribute('transform')") == place
+    assert page.run("return document.documentElement.dataset.theme") == "dark"
+
+
+def test_nothing_moves_where_motion_is_reduced(open_page):
+    y, _ = expression()
+    page = open_page(y)
+    moving = """
+        return [...document.querySelectorAll('*')].map((e) => getComputedStyle(e))
+            .filter((s) => s.transitionDuration !== '0s' || s.animationName !== 'none').length"""
+    try:
+        emulate(page, features=[{"name": "prefers-reduced-motion", "value": "no-preference"}])
+        assert page.run(moving) > 0
+        emulate(page, features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+        assert page.run(moving) == 0
+        page.click("#next")
+        assert page.text("#count").startswith("1 /")
+    finally:
+        emulate(page, features=[])
+
+
+def test_the_page_follows_the_system_into_dark_mode(open_page):
+    y, _ = expression()
+    page = open_page(y)
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    try:
+        emulate(page, features=[{"name": "prefers-color-scheme", "value": "light"}])
+        page.wait("return document.documentElement.dataset.theme === 'light'")
+        light = page.run(paper)
+        emulate(page, features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        page.wait("return document.documentElement.dataset.theme === 'dark'")
+        assert page.run(paper) != light
+    finally:
+        emulate(page, features=[])
 
 
 def test_health_shows_where_nan_begins_and_what_is_dead(open_page):
@@ -366,11 +574,8 @@ def test_names_for_screen_readers_and_the_table(open_page):
 def test_the_graph_fits_and_nothing_overlaps(open_page):
     y, _ = expression()
     page = open_page(y)
-    rectangles = """
-        return [...document.querySelectorAll(arguments[0])].map((e) => e.getBoundingClientRect())
-            .map((r) => [r.left, r.top, r.right, r.bottom])"""
-    boxes = page.run(rectangles, ".box")
-    ((left, top, right, bottom),) = page.run(rectangles, "#graph")
+    boxes = page.run(RECTANGLES, ".box")
+    ((left, top, right, bottom),) = page.run(RECTANGLES, "#graph")
     for i, (a, b, c, d) in enumerate(boxes):
         assert left <= a <= c <= right
         assert top <= b <= d <= bottom

@@ -9,21 +9,23 @@ from typing import Any
 from autograd_lite.drawing.record import GraphRecord, NodeRecord
 from autograd_lite.drawing.words import sign_of
 
-__all__ = ["Group", "Partition", "cut", "fold_equal", "fold_repeats"]
+__all__ = ["Group", "Partition", "Parts", "cut", "fold_equal", "fold_repeats"]
 
 _WORK = 2_000_000  # comparisons of items while looking for repetitions
 _LONGEST_PERIOD = 64
 Scope = tuple[str, ...]
+Parts = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Several nodes in one box."""
+    """Several nodes in one box; ``parts`` are the equal things that were folded, where it is a fold of such."""
 
     kind: str
     title: str
     line: str
     scope: Scope
+    parts: Parts = ()
 
 
 class Partition:
@@ -169,14 +171,22 @@ def _fold(part: Partition, scope: Scope, first: list[_Item], rest: list[_Item], 
     else:
         title = f"{names[0]} … {names[-1]}"
     line = f"×{repeats + 1:,} in all, the same parameters" if same else f"+{repeats:,} more like the first"
-    nodes = {i for item in rest for i in item.nodes}
+    home = {i: k for k, items in enumerate(periods[1:]) for item in items for i in item.nodes}
     record = part.record
-    inside = set(nodes)
-    for i in nodes:  # leaves that nothing else uses go along
+    inside = dict(home)
+    for i, k in home.items():  # leaves that nothing else uses go along
         for x in part.operands[i]:
-            if record.nodes[x].op is None and all(u in nodes for u in part.uses[x] if part.key[u] is not None):
-                inside.add(x)
-    part.group(sorted(i for i in inside if part.key[i] is not None), Group("fold", title, line, scope))
+            if record.nodes[x].op is None and all(u in home for u in part.uses[x] if part.key[u] is not None):
+                inside.setdefault(x, k)
+    drawn = sorted(i for i in inside if part.key[i] is not None)
+    part.group(drawn, Group("fold", title, line, scope, _split(drawn, inside)))
+
+
+def _split(nodes: list[int], home: dict[int, int]) -> Parts:
+    parts: dict[int, list[int]] = {}
+    for i in nodes:
+        parts.setdefault(home[i], []).append(i)
+    return tuple(tuple(parts[k]) for k in sorted(parts))
 
 
 def _sequence(part: Partition, scope: Scope, scoped: bool) -> list[_Item] | None:
@@ -323,7 +333,8 @@ def fold_equal(part: Partition) -> None:
             scope = part.scope_of(inside[0])
             if any(part.scope_of(i) != scope for i in inside):
                 scope = ()
-            part.group(inside, Group("fold", title, f"{len(keys):,} of equal structure", scope))
+            parts = tuple(tuple(boxes[key]) for key in keys)
+            part.group(inside, Group("fold", title, f"{len(keys):,} of equal structure", scope, parts))
 
 
 _PLURAL = {"leaf": "leaves", "constant": "constants", "result": "results"}

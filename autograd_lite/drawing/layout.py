@@ -9,16 +9,18 @@ import sys
 
 from autograd_lite.errors import AutogradError
 
-__all__ = ["HINT", "LayoutError", "run_graphviz"]
+__all__ = ["HINT", "NEXT", "LayoutError", "run_graphviz"]
 
 TIMEOUT = 20.0
 HINT = "To draw it, install Graphviz (`apt install graphviz`, `brew install graphviz`) or `pip install pygraphviz`."
 
+NEXT = "\n// next graph\n"  # between several graphs in one source; what is drawn of them follows each other, too
+
 # pygraphviz holds the interpreter's lock while it draws, so it gets an interpreter of its own.
 _WHEEL = (
     "import sys, pygraphviz\n"
-    "source = sys.stdin.buffer.read().decode()\n"
-    "sys.stdout.buffer.write(pygraphviz.AGraph(source).draw(format=sys.argv[1], prog='dot'))\n"
+    f"for source in sys.stdin.buffer.read().decode().split({NEXT!r}):\n"
+    "    sys.stdout.buffer.write(pygraphviz.AGraph(source).draw(format=sys.argv[1], prog='dot'))\n"
 )
 
 

@@ -1,18 +1,39 @@
 // The controls: modules, the stepper, search, pointer and keyboard.
 
-// Modules.
-function setClosed(key, closed) {
-  if (closed) state.closed.add(key);
-  else state.closed.delete(key);
+// Modules and groups.
+function redraw(focus) {
   const before = state.chosen;
   drawScene();
   choose(before !== null && (scene.boxes.has(before) || scene.owner.has(before)) ? before : null);
-  const box = scene.boxes.get(`m:${key}`);
+  const box = scene.boxes.get(focus);
   if (box) { bringIntoView(box); box.group.focus({ preventScroll: true }); }
+  const frame = scene.clusters.find((c) => c.key === focus);
+  if (frame) {
+    const [left, top, right, bottom] = frame.at;
+    bringIntoView({ x: left + 60, y: Math.min(top + 60, bottom) });
+    const handle = [...world.querySelectorAll('.handle')].find((h) => h.dataset.key === focus);
+    if (handle && right > left) handle.focus({ preventScroll: true });
+  }
 }
 
+function setClosed(key, closed) {
+  if (closed) state.closed.add(key);
+  else state.closed.delete(key);
+  redraw(closed ? `m:${key}` : key);
+}
+
+function setOpen(id, open) {
+  if (open) state.open.add(id);
+  else state.open.delete(id);
+  redraw(id);
+}
+
+const openBox = (b) => (b.key ? setClosed(b.key, false) : setOpen(b.id, true));
+
 function setAllClosed(closed) {
-  state.closed = new Set(closed ? data.clusters.map((c) => c.key) : []);
+  useTree(closed ? data.trees.length - 1 : 0);
+  state.closed = new Set(closed && data.trees.length === 1 ? clusters.map((c) => c.key) : []);
+  state.open = new Set(closed ? [] : [...boxes.values()].filter((b) => b.opens !== null).map((b) => b.id));
   drawScene();
   choose(null);
   fit(true);
@@ -38,7 +59,7 @@ function stepNow() {
     return { now, touched, reached, edges: live, grads, log, step };
   }
   const done = new Set(steps.slice(0, state.step + 1).map((s) => s.node));
-  for (const b of data.boxes) if (!nodes[b.id] || !nodes[b.id].op || done.has(b.id)) reached.add(own(b.id));
+  for (const b of boxes.values()) if (!nodes[b.id] || !nodes[b.id].op || done.has(b.id)) reached.add(own(b.id));
   now.add(own(step.node));
   for (const e of operandsOf.get(step.node) || []) { live.add(edges.indexOf(e)); touched.add(own(e.s)); }
   return { now, touched, reached, edges: live, grads, log: [], step };
@@ -57,6 +78,8 @@ function story() {
   const line = (text, className = '') => element('div', text, className, out);
   if (state.step === null) {
     line(computed.length ? 'Step through it: the gradient of the root is 1, and each step passes one node’s gradient on to its operands.' : 'Nothing here has a gradient.', 'faint');
+    const missing = data.total - Object.keys(nodes).length;
+    if (missing) line(`The steps skip ${missing.toLocaleString('en')} nodes in groups that would make this page too large.`, 'faint');
     return;
   }
   const { log, step } = stepNow();
@@ -127,7 +150,7 @@ function play(on) {
 // Search.
 function search(text) {
   const wanted = text.trim().toLowerCase();
-  state.hits = !wanted ? [] : data.boxes.filter((b) => {
+  state.hits = !wanted ? [] : [...boxes.values()].filter((b) => {
     const n = nodes[b.id] || {};
     return [b.id, b.title, n.op, n.label, n.source, ...(n.scope || []), n.shape && n.shape.join('×')].some((t) => t && String(t).toLowerCase().includes(wanted));
   }).map((b) => b.id);
@@ -148,7 +171,7 @@ function fillTable() {
   const head = element('tr', null, '', element('thead', null, '', table));
   for (const name of ['Node', 'What', 'Shape', 'Data', 'Gradient', 'Operands (local derivative)']) element('th', name, '', head).scope = 'col';
   const body = element('tbody', null, '', table);
-  for (const b of data.boxes) {
+  for (const b of boxes.values()) {
     const n = nodes[b.id];
     const row = element('tr', null, '', body);
     element('th', b.id, '', row).scope = 'row';
@@ -197,7 +220,7 @@ function listen() {
   svg.addEventListener('dblclick', (event) => {
     const box = event.target.closest('.box');
     const found = box && scene.boxes.get(box.dataset.id);
-    if (found && found.key) setClosed(found.key, false);
+    if (found && canOpen(found)) openBox(found);
   });
   svg.addEventListener('wheel', (event) => {
     event.preventDefault();
@@ -225,8 +248,29 @@ function listen() {
   $('search').addEventListener('keydown', (event) => { if (event.key === 'Enter') nextHit(); });
   $('outline').addEventListener('toggle', fillTable);
   document.addEventListener('keydown', onKey);
-  window.addEventListener('beforeprint', () => fit());
+  const printing = window.matchMedia('print');
+  printing.addEventListener('change', () => forPrint(printing.matches));
+  window.addEventListener('beforeprint', () => forPrint(true));
+  window.addEventListener('afterprint', () => forPrint(false));
   window.addEventListener('resize', () => { if (!view.touched) fit(true); });
+}
+
+// On paper the whole graph is fitted by the paper's own size, in light colours.
+let onScreen = null;
+function forPrint(on) {
+  if (on === (onScreen !== null)) return;
+  if (on) {
+    onScreen = { theme: document.documentElement.dataset.theme, place: world.getAttribute('transform') };
+    const [left, top, right, bottom] = scene.bounds;
+    svg.setAttribute('viewBox', [left - 20, top - 20, right - left + 40, bottom - top + 40].join(' '));
+    world.removeAttribute('transform');
+    setTheme('light');
+  } else {
+    svg.removeAttribute('viewBox');
+    world.setAttribute('transform', onScreen.place);
+    setTheme(onScreen.theme);
+    onScreen = null;
+  }
 }
 
 const onFocused = (event) => event.target.closest && event.target.closest('.box');
@@ -263,7 +307,7 @@ function onKey(event) {
   };
   if (onFocused(event)) {
     const id = onFocused(event).dataset.id;
-    const open = () => { const b = scene.boxes.get(id); if (b.key && state.chosen === id) setClosed(b.key, false); else choose(id, true); };
+    const open = () => { const b = scene.boxes.get(id); if (canOpen(b) && state.chosen === id) openBox(b); else choose(id, true); };
     keys.Enter = open;
     keys[' '] = open;
   } else if (!event.target.matches('button, summary')) keys[' '] = () => play(!timer);
@@ -280,7 +324,7 @@ setTheme(data.theme !== 'auto' ? data.theme : dark.matches ? 'dark' : 'light');
 if (data.theme === 'auto') dark.addEventListener('change', () => setTheme(dark.matches ? 'dark' : 'light'));
 $('caption').textContent = data.caption;
 svg.setAttribute('aria-label', `Computation graph, ${data.caption}`);
-$('module-tools').hidden = !data.clusters.length;
+$('module-tools').hidden = !clusters.length && levels.length === 1;
 if (data.problem) { $('problem').textContent = `Drawn on a grid. ${data.problem}`; $('problem').hidden = false; }
 drawScene();
 listen();

@@ -7,30 +7,31 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any, Unpack
 
 from autograd_lite.drawing.layout import TIMEOUT, LayoutError
+from autograd_lite.drawing.levels import Level, levels_of
 from autograd_lite.drawing.picture import VIEW_OPTIONS, Options, direction_of, record_of
-from autograd_lite.drawing.placing import Placing, on_grid, place
+from autograd_lite.drawing.placing import Placing, Sheet, on_grid, place
 from autograd_lite.drawing.record import EdgeRecord, GraphRecord, NodeRecord, Numbers, Summary
-from autograd_lite.drawing.view import MAX_BOXES, Box, View, view_of
+from autograd_lite.drawing.view import Box, View, group_lines, view_of
 from autograd_lite.drawing.words import clean, node_lines, rule, title_of
 
 __all__ = ["page_of"]
 
 _OPEN = 300  # boxes that are drawn without folding, though they are not read at one glance
-_MODULES = 1000  # the same, where modules can be collapsed
 _SCRIPTS = ("page_data.js", "page_graph.js", "page_details.js", "page.js")
-_PATIENCE = 5.0  # seconds for a layout, after which less is shown
+_PATIENCE = 8.0  # seconds for a layout, after which less is shown
 _FEW = 100  # nodes; with more, only the tiniest arrays are given whole
 _RIM = {"leaf": 0, "constant": 0, "result": 0, "root": 8, "module": 14, "fold": 6}  # what stands out of a box
+_SINGLE = frozenset(("leaf", "constant", "result"))
 _CHARACTER, _LINE = 7.3, 15.0  # of the page's 12-pixel monospaced font
 
 
 def page_of(y: Any, **options: Unpack[Options]) -> str:
-    """Return an HTML page that shows a graph.
+    """Return an HTML page that shows a graph; its modules and folded groups open and close in the page.
 
     Parameters
     ----------
@@ -39,74 +40,81 @@ def page_of(y: Any, **options: Unpack[Options]) -> str:
         See `Options`; ``depth`` and ``collapse`` say what is collapsed when the page opens.
     """
     record = record_of(y, options.get("names"))
-    timeout = options.get("timeout", TIMEOUT)
-    for content in _views(record, options):
-        view, closed = content
-        measures = _Measures(view)
-        rankdir = options.get("rankdir") or direction_of(view)
-        try:
-            placing = place(view, measures.sizes, measures.widths, rankdir, min(timeout, _PATIENCE))
-            break
-        except LayoutError as error:
-            placing = on_grid(view, measures.sizes, rankdir, str(error).replace("\n", " "))
-    data = _data(view, placing, measures, closed)
+    chosen: dict[str, Any] = {k: v for k, v in options.items() if k in VIEW_OPTIONS}
+    if not any(n.scope for n in record.nodes):
+        chosen.setdefault("max_boxes", _OPEN)
+    view = view_of(record, **chosen)
+    rankdir = options.get("rankdir") or direction_of(view)
+    views = [view]
+    if any(box.scope for box in view.boxes):
+        views.append(view_of(record, **{**chosen, "depth": 0, "collapse": None}))
+    uses, operands = (Counter(getattr(edge, end) for edge in record.edges) for end in ("source", "target"))
+    trees = [[_Part(x, _Measures(x.view, uses, operands)) for x in levels_of(v)] for v in views]
+    parts = [part for tree in trees for part in tree]
+    sheets = [Sheet(part.level.view, part.measures.sizes, part.measures.widths) for part in parts]
+    placings = _placed(sheets, rankdir, min(options.get("timeout", TIMEOUT), _PATIENCE))
+    for part, placing in zip(parts, placings, strict=True):
+        part.placing = placing
+    data = _data(record, trees)
     data["theme"] = options.get("theme", "auto")
     return _filled(data)
 
 
-def _views(record: GraphRecord, options: Options) -> Iterator[tuple[View, list[str]]]:
-    """Yield what the page may hold, and the modules that are collapsed when it opens: the most first."""
-    chosen: dict[str, Any] = {k: v for k, v in options.items() if k in VIEW_OPTIONS}
-    folded = view_of(record, **chosen)
-    limit = chosen.pop("max_boxes", MAX_BOXES)
-    scopes = {n.scope[: k + 1] for n in record.nodes for k in range(len(n.scope))}
-    if len(record.nodes) <= (_MODULES if scopes else max(limit, _OPEN)):
-        inner: dict[str, Any] = {k: chosen.pop(k) for k in ("depth", "collapse") if k in chosen}
-        everything = view_of(record, max_boxes=len(record.nodes), **chosen)
-        depths = reversed(range(max(map(len, scopes), default=0)))
-        levels: list[dict[str, Any]] = [inner] if inner else [{}, *({"depth": d} for d in depths)]
-        for level in levels:
-            part = view_of(record, max_boxes=len(record.nodes), **chosen, **level)
-            if len(part.boxes) <= limit or level is inner or not scopes:
-                shown = {b.scope[: k + 1] for b in part.boxes for k in range(len(b.scope))}
-                yield everything, sorted(_key(s) for s in scopes - shown)
-                break
-    yield folded, []
+def _placed(sheets: list[Sheet], rankdir: str, timeout: float) -> list[Placing]:
+    """Place all levels by Graphviz; else the first, with the others on grids; else all on grids."""
+    grids = [on_grid(sheet, rankdir, None) for sheet in sheets]
+    try:
+        return place(sheets, rankdir, timeout)
+    except LayoutError as error:
+        problem = str(error).replace("\n", " ")
+    try:
+        return [*place(sheets[:1], rankdir, timeout), *grids[1:]]
+    except LayoutError:
+        return [replace(grids[0], problem=problem), *grids[1:]]
 
 
 class _Measures:
     """What is written on the boxes and the arrows of a view, and how much room it takes."""
 
-    def __init__(self, view: View) -> None:
-        record = view.record
-        self.uses = Counter(edge.source for edge in record.edges)
-        operands = Counter(edge.target for edge in record.edges)
-        self.said: list[str] = []
+    def __init__(self, view: View, uses: Counter[str], operands: Counter[str]) -> None:
+        self.uses, self.operands = uses, operands
         self.widths: list[int] = []  # in characters
         for link in view.links:
             edge = link.edge
-            if edge is None:
-                self.said.append(f"×{link.count}")
-            else:
-                self.said.append(rule(edge, record.nodes[int(edge.target[1:])], operands[edge.target], 24))
             # A local derivative makes room for the product that stands there during a step.
             least = 14 if edge is not None and edge.local is not None else 0
-            self.widths.append(max(len(self.said[-1]) + 1, least))
+            said = f"×{link.count}" if edge is None else self.said(view.record, edge)
+            self.widths.append(max(len(said) + 1, least))
         self.inner = {box.id: self._size(view, box) for box in view.boxes}
         rims = {box.id: _RIM["root" if box.is_root else box.kind] for box in view.boxes}
         self.sizes = {key: (w + rims[key], h + rims[key]) for key, (w, h) in self.inner.items()}
 
+    def said(self, record: GraphRecord, edge: EdgeRecord) -> str:
+        """Return what is written on the arrow of an edge."""
+        return rule(edge, record.nodes[int(edge.target[1:])], self.operands[edge.target], 24)
+
     def _size(self, view: View, box: Box) -> tuple[float, float]:
         node = view.node(box)
         title, lines = _texts(view, box)
-        widest = max([len(title) * 1.09, *(len(f"{what} {said}") for what, said in lines)])
+        mark = 2 if node is None else 0  # before the title of what can be opened
+        widest = max([(len(title) + mark) * 1.09, *(len(f"{what} {said}") for what, said in lines)])
         if node is not None and node.kind != "constant" and self.uses[node.id] > 1:
             widest = max(widest, 15)  # a partial sum may be longer than the whole
         return math.ceil(widest * _CHARACTER) + 22.0, 16.0 + _LINE * (len(lines) + 1)
 
 
-def _key(scope: tuple[str, ...]) -> str:
-    return "\x1f".join(scope)
+def _key(scope: tuple[str, ...], level: int) -> str:
+    """Return a name for a module that is drawn open in a level; those of the levels below differ."""
+    return "\x1f".join((f"{level}:{scope[0]}", *scope[1:]) if level and scope else scope)
+
+
+@dataclass
+class _Part:
+    """A level, what is written in it, and where its boxes are."""
+
+    level: Level
+    measures: _Measures
+    placing: Placing = field(init=False)
 
 
 def _texts(view: View, box: Box) -> tuple[str, list[tuple[str, str]]]:
@@ -117,46 +125,76 @@ def _texts(view: View, box: Box) -> tuple[str, list[tuple[str, str]]]:
     return title_of(node), lines + [("", x) for x in box.lines]
 
 
-def _data(view: View, placing: Placing, measures: _Measures, closed: list[str]) -> dict[str, Any]:
-    record = view.record
-    shown = {b.members[0] for b in view.boxes if view.node(b) is not None}
+def _data(record: GraphRecord, trees: list[list[_Part]]) -> dict[str, Any]:
+    homes = [{i: box for part in tree for box in part.level.view.boxes for i in box.members} for tree in trees]
+    shown = {i for home in homes for i, box in home.items() if box.kind in _SINGLE}
     edges = [e for e in record.edges if int(e.source[1:]) in shown or int(e.target[1:]) in shown]
-    place_of = {(e.source, e.target, e.slot): i for i, e in enumerate(edges)}
     largest = 64 if len(shown) <= _FEW else 8
     bad = record.first_nonfinite()
+    first = trees[0][0]
+    return {
+        "caption": first.level.view.caption,
+        "problem": first.placing.problem,
+        "total": len(record.nodes),
+        "nodes": {record.nodes[i].id: _node(record.nodes[i], largest) for i in sorted(shown)},
+        "edges": [_edge(e, largest) for e in edges],
+        "trees": [
+            {
+                "levels": [_level(k, part) for k, part in enumerate(tree)],
+                "links": _links(record, home, edges, first.measures),
+            }
+            for tree, home in zip(trees, homes, strict=True)
+        ],
+        "roots": list(record.roots),
+        "bad": [bad[0].id, bad[1]] if bad is not None else None,
+    }
+
+
+def _links(record: GraphRecord, home: dict[int, Box], edges: list[EdgeRecord], measures: _Measures) -> list[list[Any]]:
+    """Return the arrows between innermost boxes as [source, target, count, place in ``edges`` or None, label]."""
+    number = {(e.source, e.target, e.slot): k for k, e in enumerate(edges)}
+    links: list[list[Any]] = []
+    many: Counter[tuple[str, str]] = Counter()
+    for edge in record.edges:
+        a, b = home.get(int(edge.source[1:])), home.get(int(edge.target[1:]))
+        if a is None or b is None or a is b:
+            continue
+        if a.kind in _SINGLE or b.kind in _SINGLE:
+            said = measures.said(record, edge)
+            links.append([a.id, b.id, 1, number[edge.source, edge.target, edge.slot], said])
+        else:
+            many[a.id, b.id] += 1
+    return links + [[a, b, n, None, ""] for (a, b), n in many.items()]
+
+
+def _level(number: int, part: _Part) -> dict[str, Any]:
+    view, placing, measures = part.level.view, part.placing, part.measures
     boxes = []
     for box in view.boxes:
         title, lines = _texts(view, box)
         x, y = placing.boxes[box.id]
         w, h = measures.inner[box.id]
         entry = {"id": box.id, "kind": box.kind, "x": x, "y": y, "w": w, "h": h, "title": title, "lines": lines}
-        entry |= {"scope": _key(box.scope), "root": box.is_root, "count": len(box.members)}
+        entry |= {"scope": _key(box.scope, number), "root": box.is_root, "count": len(box.members)}
         boxes.append(entry)
-    links: list[dict[str, Any]] = []
-    for link, label, path, at in zip(view.links, measures.said, placing.paths, placing.labels, strict=True):
-        edge = link.edge
-        number = place_of.get((edge.source, edge.target, edge.slot)) if edge is not None else None
-        links.append({"s": link.source, "t": link.target, "n": link.count, "edge": number, "said": label})
-        links[-1] |= {"path": path, "at": at}
-    classes = dict(record.modules)
-    return {
-        "caption": view.caption,
-        "problem": placing.problem,
-        "width": placing.width,
-        "height": placing.height,
-        "total": len(record.nodes),
-        "nodes": {record.nodes[i].id: _node(record.nodes[i], largest) for i in sorted(shown)},
-        "edges": [_edge(e, largest) for e in edges],
-        "boxes": boxes,
-        "links": links,
-        "clusters": [
-            {"key": _key(s), "name": clean(s[-1]), "kind": clean(classes.get(s[-1].partition("#")[0], "")), "at": at}
-            for s, at in placing.clusters.items()
-        ],
-        "closed": [key for key in closed if key in {_key(s) for s in placing.clusters}],
-        "roots": list(record.roots),
-        "bad": [bad[0].id, bad[1]] if bad is not None else None,
-    }
+    paths = [
+        [link.source, link.target, path, at]
+        for link, path, at in zip(view.links, placing.paths, placing.labels, strict=True)
+        if path
+    ]
+    classes = dict(view.record.modules)
+    clusters = []
+    for scope, at in placing.clusters.items():
+        kind = clean(classes.get(scope[-1].partition("#")[0], ""))
+        lines = [("", said) for said in _about(view, scope)]
+        clusters.append({"key": _key(scope, number), "name": clean(scope[-1]), "kind": kind, "at": at, "lines": lines})
+    return {"owner": part.level.owner, "boxes": boxes, "paths": paths, "clusters": clusters}
+
+
+def _about(view: View, scope: tuple[str, ...]) -> list[str]:
+    """Return what is said of an open module when it is closed."""
+    inside = [i for box in view.boxes if box.scope[: len(scope)] == scope for i in box.members]
+    return group_lines([view.record.nodes[i] for i in inside], "module")
 
 
 def _node(node: NodeRecord, largest: int) -> dict[str, Any]:

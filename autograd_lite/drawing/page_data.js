@@ -24,7 +24,24 @@ for (const e of edges) {
   operandsOf.set(e.t, [...(operandsOf.get(e.t) || []), e]);
   usesOf.set(e.s, [...(usesOf.get(e.s) || []), e]);
 }
-const boxes = new Map(data.boxes.map((b) => [b.id, b]));
+// A tree of levels: the first is what is drawn, each other one is the inside of a group, its owner. The page has one
+// that opens as asked for and, where that has modules drawn open, one in which all are closed.
+let levels;
+let boxes;
+let links;
+let clusters;
+
+function useTree(k) {
+  levels = data.trees[k].levels;
+  boxes = new Map();
+  levels.forEach((level, i) => {
+    for (const b of level.boxes) boxes.set(b.id, Object.assign(b, { level: i, opens: null }));
+    if (level.owner !== null) boxes.get(level.owner).opens = i;
+  });
+  links = data.trees[k].links.map(([s, t, n, edge, said]) => ({ s, t, n, edge, said }));
+  clusters = levels.flatMap((level) => level.clusters);
+}
+useTree(0);
 
 function short(x, digits = 4) {
   if (x === null || x === undefined) return '–';
@@ -100,13 +117,19 @@ function reach(start, next) {
 }
 
 // Every path from a node to a root with the product of the local derivatives, up to a limit; and how many there are.
+// Where one runs through nodes that the page does not hold, the list is not complete.
 function pathsFrom(start, limit = 200) {
   const order = Object.values(nodes).sort((a, b) => b.index - a.index);
   const count = new Map();
   const roots = new Set(data.roots);
+  const lost = new Set();
   for (const n of order) {
     let total = roots.has(n.id) ? 1 : 0;
-    for (const e of usesOf.get(n.id) || []) if (e.share !== null) total += count.get(e.t) || 0;
+    for (const e of usesOf.get(n.id) || []) {
+      if (e.share === null) continue;
+      total += count.get(e.t) || 0;
+      if (!nodes[e.t] || lost.has(e.t)) lost.add(n.id);
+    }
     count.set(n.id, total);
   }
   const found = [];
@@ -119,5 +142,7 @@ function pathsFrom(start, limit = 200) {
       stack.push({ at: e.t, path: [...path, e], product: product === null || e.local === null ? null : product * e.local });
     }
   }
-  return { found, count: count.get(start) };
+  return { found, count: count.get(start), complete: !lost.has(start) };
 }
+
+const many = (n) => (n < 1e15 ? n.toLocaleString('en') : `about ${short(n, 2)}`);

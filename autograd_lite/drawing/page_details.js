@@ -56,6 +56,15 @@ function paint() {
   }
 }
 
+// Opens whatever a node or group is inside of.
+function reveal(id) {
+  for (let b = boxes.get(id); b; b = boxes.get(levels[b.level].owner)) {
+    prefixes(b.scope).forEach((k) => state.closed.delete(k));
+    if (b.id !== id) state.open.add(b.id);
+  }
+  drawScene();
+}
+
 const firstBox = () => [...scene.boxes.values()].find((b) => b.root) || scene.boxes.values().next().value;
 
 function litAround(box) {
@@ -123,12 +132,8 @@ function showHealth() {
 // Selection and details.
 function choose(id, focus = false) {
   if (id !== null && !scene.boxes.has(id)) {
-    const around = boxes.has(id) && closedAround(boxes.get(id).scope);
-    if (!boxes.has(id) && !id.startsWith('m:')) return;
-    if (around) {
-      prefixes(boxes.get(id).scope).forEach((k) => state.closed.delete(k));
-      drawScene();
-    }
+    if (!boxes.has(id)) return;
+    reveal(id);
   }
   state.chosen = id;
   paint();
@@ -193,8 +198,8 @@ function showGroup(panel, box) {
   if (!box) return;
   element('h2', box.full || box.title, '', panel);
   for (const [, said] of box.lines) element('p', said, '', panel);
-  if (box.key) button('Expand', () => setClosed(box.key, false), element('p', null, '', panel));
-  else element('p', 'Folded when the page was made: raise max_boxes, or give focus=, to see inside.', 'faint', panel);
+  if (canOpen(box)) button('Expand', () => openBox(box), element('p', null, '', panel));
+  else element('p', 'Its inside is not in this page, which would be too large: give depth=, collapse= or focus= to see it.', 'faint', panel);
 }
 
 function arrayDetails(panel, name, x, shape) {
@@ -240,7 +245,7 @@ function showLegend() {
   const legend = element('div', null, 'legend', panel);
   const kinds = { leaf: 'leaf (square)', constant: 'constant (dashed)', result: 'result (rounded)', root: 'root (double)', module: 'module (tab)', fold: 'folded (stack)' };
   for (const [kind, text] of Object.entries(kinds)) {
-    if (kind !== 'root' && !data.boxes.some((b) => b.kind === kind) && !(kind === 'module' && data.clusters.length)) continue;
+    if (kind !== 'root' && ![...boxes.values()].some((b) => b.kind === kind) && !(kind === 'module' && clusters.length)) continue;
     const s = element('span', text, '', legend).style;
     s.background = `var(--${kind})`;
     s.borderColor = `var(--${kind}-rim)`;
@@ -250,21 +255,22 @@ function showLegend() {
   }
   element('p', 'On each arrow: the local derivative, as a number between numbers and as a rule for arrays. In a rule, g is the gradient of the result, x, y, z are the operands in order and out is the result.', '', panel);
   element('p', 'Choose a node to see its numbers, its ancestors and its descendants. “Step” below goes through the backward pass in the order in which the engine goes.', '', panel);
-  element('h3', 'Keys', '', panel);
-  const dl = element('dl', null, '', panel);
+  const keys = element('div', null, 'keys', panel);
+  element('h3', 'Keys', '', keys);
+  const dl = element('dl', null, '', keys);
   for (const [key, text] of [['← →', 'step'], ['↑ ↓', 'from node to node'], ['Enter', 'choose; collapse, expand'], ['/', 'search'], ['p', 'start of a path'], ['f', 'fit'], ['+ −', 'zoom'], ['space', 'play, pause'], ['Esc', 'clear']]) { element('dt', key, '', dl); element('dd', text, '', dl); }
 }
 
 function showPaths(n) {
   const panel = $('details');
-  const { found, count } = pathsFrom(n.id);
+  const { found, count, complete } = pathsFrom(n.id);
   panel.replaceChildren();
   element('h2', `Sum over paths: ${naming(n.id)}`, '', panel);
   button('Back', showDetails, element('p', null, '', panel));
   const products = found.map((f) => f.product);
   const known = products.every((x) => x !== null);
   const capped = found.length < count;
-  element('p', capped ? `The first ${found.length} of ${count.toLocaleString('en')} paths:` : `${count} path${count === 1 ? '' : 's'} to the root:`, '', panel);
+  element('p', capped ? `The first ${found.length} of ${many(count)} paths:` : `${count} path${count === 1 ? '' : 's'} to the root${complete ? '' : ' through the nodes in this page'}:`, '', panel);
   const list = element('ul', null, '', panel);
   for (const { path, product: value } of found) {
     const li = element('li', null, '', list);
@@ -275,7 +281,8 @@ function showPaths(n) {
   const result = element('p', null, '', panel);
   result.id = 'path-total';
   if (!known) result.textContent = 'Products of paths are numbers only between single numbers; here they are compositions of the rules above.';
-  else if (capped) result.textContent = `Their total is ${short(total, 6)}; with all ${count.toLocaleString('en')} paths it is the gradient, ${size(n.grad, 6)}.`;
+  else if (!complete) result.textContent = `Their total is ${short(total, 6)}; the others run through folded nodes that this page does not hold, and with them it is the gradient, ${size(n.grad, 6)}.`;
+  else if (capped) result.textContent = `Their total is ${short(total, 6)}; with all ${many(count)} paths it is the gradient, ${size(n.grad, 6)}.`;
   else {
     const close = typeof n.grad === 'number' && Math.abs(total - n.grad) <= 1e-9 * Math.max(1, Math.abs(n.grad));
     result.textContent = `total ${short(total, 6)} ${close ? '=' : '≠'} gradient ${size(n.grad, 6)}${close ? ' ✓' : ''}`;

@@ -3,7 +3,8 @@
 const $ = (id) => document.getElementById(id);
 const svg = $('graph');
 const world = $('world');
-const state = { closed: new Set(data.closed), chosen: null, mark: null, mode: 'backward', step: null, overlay: 'kind', hits: [] };
+// Modules drawn open can be closed, and groups drawn closed can be opened.
+const state = { closed: new Set(), open: new Set(), chosen: null, mark: null, mode: 'backward', step: null, overlay: 'kind', hits: [] };
 const SEPARATOR = '\x1f';
 const CHARACTER = 7.3;
 let scene;
@@ -49,92 +50,169 @@ function shortened(intervals, gap) {
   };
 }
 
-function moduleBox(cluster) {
-  const inside = data.boxes.filter((b) => prefixes(b.scope).includes(cluster.key));
+// Stretches an axis so that each [low, high, least] is at least so long; what is in order stays in order, no distance
+// shrinks, and what stands beside the stretched part stays together at its middle.
+function stretched(intervals) {
+  const jumps = [];
+  const to = (x) => x + jumps.reduce((sum, [at, by, inclusive]) => sum + (x > at || (inclusive && x === at) ? by : 0), 0);
+  for (const [low, high, least] of [...intervals].sort((a, b) => a[1] - a[0] - b[1] + b[0])) {
+    const missing = least - (to(high) - to(low));
+    if (missing > 0) jumps.push([low, missing / 2, false], [high, missing / 2, true]);
+  }
+  return to;
+}
+
+function moduleBox(cluster, inside) {
   const [left, top, right, bottom] = cluster.at;
-  const members = inside.map((b) => nodes[b.id]).filter(Boolean);
-  const numbers = members.filter((n) => n.kind === 'leaf').reduce((sum, n) => sum + n.shape.reduce((a, b) => a * b, 1), 0);
-  const count = inside.reduce((sum, b) => sum + b.count, 0);
-  const lines = [`${count} node${count === 1 ? '' : 's'}`];
-  if (numbers) lines.push(`${numbers.toLocaleString('en')} parameters`);
   const title = cluster.kind ? `${cluster.name} ${cluster.kind}` : cluster.name;
   const room = Math.max(right - left, 70);
-  const w = Math.min(room, Math.max(title.length * 1.1, ...lines.map((l) => l.length)) * CHARACTER + 24);
-  const fits = Math.floor((w - 16) / CHARACTER / 1.1);
+  const w = Math.min(room, Math.max((title.length + 2) * 1.1, ...cluster.lines.map(([, said]) => said.length)) * CHARACTER + 24);
+  const fits = (text, size) => {
+    const most = Math.floor((w - 16) / CHARACTER / size);
+    return text.length > most ? `${text.slice(0, Math.max(most - 1, 1))}…` : text;
+  };
   return {
-    id: `m:${cluster.key}`, kind: 'module', scope: cluster.key.split(SEPARATOR).slice(0, -1).join(SEPARATOR), key: cluster.key,
-    x: (left + right) / 2, y: (top + bottom) / 2, w, h: 31 + 15 * lines.length, full: title, inside: inside.map((b) => b.id),
-    title: title.length > fits ? `${title.slice(0, Math.max(fits - 1, 1))}…` : title, lines: lines.map((l) => ['', l]), root: inside.some((b) => b.root),
+    id: `m:${cluster.key}`, kind: 'module', key: cluster.key, opens: null,
+    x: (left + right) / 2, y: (top + bottom) / 2, w, h: 16 + 15 * (cluster.lines.length + 1), full: title,
+    title: fits(title, 1.15), lines: cluster.lines.map(([what, said]) => [what, fits(said, 1)]), root: inside.some((b) => b.root),
   };
 }
 
-function buildScene() {
-  const shown = new Map();
-  const owner = new Map();
-  const closed = new Set();
-  for (const b of data.boxes) {
-    const around = closedAround(b.scope);
-    if (around) closed.add(around);
-    else shown.set(b.id, { ...b, full: b.title, inside: [b.id] });
-    owner.set(b.id, around ? `m:${around}` : b.id);
-  }
-  const clusters = [];
-  for (const c of data.clusters) {
-    if (closed.has(c.key)) shown.set(`m:${c.key}`, moduleBox(c));
-    else if (!closedAround(c.key)) clusters.push({ ...c });
-  }
-  const links = [];
-  const bundles = new Map();
-  data.links.forEach((l) => {
-    const s = owner.get(l.s);
-    const t = owner.get(l.t);
-    if (s === t) return;
-    if (s === l.s && t === l.t) links.push({ ...l, s, t, edges: l.edge === null ? [] : [l.edge] });
-    else {
-      const name = s + SEPARATOR + t;
-      const bundle = bundles.get(name);
-      if (bundle) {
-        bundle.n += l.n;
-        if (l.edge !== null) bundle.edges.push(l.edge);
-      } else bundles.set(name, { s, t, n: l.n, edges: l.edge === null ? [] : [l.edge], edge: null, path: [], at: null, said: '' });
-    }
-  });
-  for (const b of bundles.values()) {
-    if (b.n > 1) b.said = `×${b.n}`;
-    else if (b.edges.length) b.edge = b.edges[0];
-    links.push(b);
-  }
-  placeScene(shown, links, clusters);
-  return { boxes: shown, owner, links, clusters };
-}
+const PAD = { side: 14, top: 30 }; // around an opened group
 
-function placeScene(shown, links, clusters) {
-  if (shown.size < data.boxes.length) {
+// Lays out a level, with the levels of its opened groups inside it: all boxes, frames and maps in the level's own
+// coordinates, and which visible box stands for each node or group.
+function arrange(k, owner) {
+  const level = levels[k];
+  const shown = new Map();
+  const closed = new Map();
+  const own = (b, id) => {
+    owner.set(b.id, id);
+    if (b.opens !== null) for (const inner of levels[b.opens].boxes) own(inner, id);
+  };
+  for (const b of level.boxes) {
+    const around = closedAround(b.scope);
+    if (around) closed.set(around, [...(closed.get(around) || []), b]);
+    else shown.set(b.id, { ...b, full: b.title });
+    own(b, around ? `m:${around}` : b.id);
+  }
+  const frames = [];
+  for (const c of level.clusters) {
+    if (closed.has(c.key)) shown.set(`m:${c.key}`, moduleBox(c, closed.get(c.key)));
+    else if (!closedAround(c.key)) frames.push({ ...c, close: () => setClosed(c.key, true) });
+  }
+  let [fx, fy] = [(x) => x, (y) => y];
+  if (closed.size) {
     const across = [...shown.values()].map((b) => [b.x - b.w / 2, b.x + b.w / 2]);
     const down = [...shown.values()].map((b) => [b.y - b.h / 2, b.y + b.h / 2]);
-    for (const { at } of clusters) {
+    for (const { at } of frames) {
       across.push([at[0], at[0] + 10], [at[2] - 10, at[2]]);
       down.push([at[1], at[1] + 26], [at[3] - 10, at[3]]);
     }
-    const fx = shortened(across, 56);
-    const fy = shortened(down, 56);
-    const moved = ([x, y]) => [fx(x), fy(y)];
-    for (const b of shown.values()) [b.x, b.y] = moved([b.x, b.y]);
-    for (const l of links) {
-      l.path = l.path.map(moved);
-      if (l.at) l.at = moved(l.at);
+    [fx, fy] = [shortened(across, 56), shortened(down, 56)];
+  }
+  const inner = new Map();
+  for (const b of shown.values()) if (b.opens !== null && state.open.has(b.id)) inner.set(b.id, arrange(b.opens, owner));
+  if (inner.size) {
+    const wide = [];
+    const high = [];
+    for (const [id, { width, height }] of inner) {
+      const b = shown.get(id);
+      wide.push([fx(b.x) - b.w / 2, fx(b.x) + b.w / 2, width + 2 * PAD.side]);
+      high.push([fy(b.y) - b.h / 2, fy(b.y) + b.h / 2, height + PAD.side + PAD.top]);
     }
-    for (const c of clusters) c.at = [...moved(c.at.slice(0, 2)), ...moved(c.at.slice(2))];
+    const [sx, sy, gx, gy] = [stretched(wide), stretched(high), fx, fy];
+    [fx, fy] = [(x) => sx(gx(x)), (y) => sy(gy(y))];
+    [...inner.keys()].forEach((id, i) => {
+      const b = shown.get(id);
+      b.room = [(sx(wide[i][0]) + sx(wide[i][1])) / 2, (sy(high[i][0]) + sy(high[i][1])) / 2];
+    });
+  }
+  const moved = ([x, y]) => [fx(x), fy(y)];
+  const maps = new Map([[k, moved]]);
+  for (const f of frames) f.at = [...moved(f.at.slice(0, 2)), ...moved(f.at.slice(2))];
+  const all = [];
+  for (const b of shown.values()) {
+    const part = inner.get(b.id);
+    if (!part) {
+      [b.x, b.y] = moved([b.x, b.y]);
+      all.push(b);
+      continue;
+    }
+    const [w, h] = [part.width + 2 * PAD.side, part.height + PAD.side + PAD.top];
+    const [left, top] = [b.room[0] - w / 2, b.room[1] - h / 2];
+    const [dx, dy] = [left + PAD.side - part.left, top + PAD.top - part.top];
+    const shifted = ([x, y, ...more]) => [x + dx, y + dy, ...(more.length ? shifted(more) : [])];
+    const said = b.lines.length ? b.lines[0][1] : '';
+    frames.push({ name: b.full, kind: b.kind === 'module' ? said : `(${said})`, key: b.id, at: [left, top, left + w, top + h], close: () => setOpen(b.id, false) });
+    for (const f of part.frames) frames.push({ ...f, at: shifted(f.at) });
+    for (const x of part.all) all.push({ ...x, x: x.x + dx, y: x.y + dy });
+    for (const [key, map] of part.maps) maps.set(key, (p) => shifted(map(p)));
+  }
+  const edge = (i, sign, centre, extent) => [...all.map((b) => b[centre] + (sign * b[extent]) / 2), ...frames.map((f) => f.at[i])];
+  const [left, right] = [Math.min(...edge(0, -1, 'x', 'w')), Math.max(...edge(2, 1, 'x', 'w'))];
+  const [top, bottom] = [Math.min(...edge(1, -1, 'y', 'h')), Math.max(...edge(3, 1, 'y', 'h'))];
+  return { all, frames, maps, left, top, width: right - left, height: bottom - top };
+}
+
+function buildScene() {
+  const owner = new Map();
+  const { all, frames, maps, left, top, width, height } = arrange(0, owner);
+  const shown = new Map(all.map((b) => [b.id, b]));
+  const found = [];
+  const bundles = new Map();
+  for (const l of links) {
+    const [s, t] = [owner.get(l.s), owner.get(l.t)];
+    if (s === t) continue;
+    const name = s + SEPARATOR + t;
+    if (s === l.s && t === l.t && l.edge !== null) found.push({ ...l, edges: [l.edge] });
+    else if (bundles.has(name)) {
+      bundles.get(name).n += l.n;
+      if (l.edge !== null) bundles.get(name).edges.push(l.edge);
+    } else bundles.set(name, { s, t, n: l.n, edges: l.edge === null ? [] : [l.edge], edge: l.edge, said: l.said });
+  }
+  for (const b of bundles.values()) {
+    if (b.n > 1) Object.assign(b, { said: `×${b.n}`, edge: null });
+    found.push(b);
+  }
+  route(found, shown, maps);
+  return { boxes: shown, owner, links: found, clusters: frames, bounds: [left, top, left + width, top + height] };
+}
+
+// Gives each link its curve: the one laid out where both its ends were, else one of its own.
+function route(found, shown, maps) {
+  const ready = new Map();
+  for (const [k, map] of maps) {
+    for (const [s, t, path, at] of levels[k].paths) {
+      const name = s + SEPARATOR + t;
+      ready.set(name, [...(ready.get(name) || []), { path: bent(path, map, boxes.get(s), boxes.get(t)), at: at && map(at) }]);
+    }
   }
   const pairs = new Map();
-  for (const l of links) {
-    if (l.path.length) continue;
+  for (const l of found) {
     const name = l.s + SEPARATOR + l.t;
-    pairs.set(name, (pairs.get(name) || 0) + 1);
-    l.path = bow(shown.get(l.s), shown.get(l.t), pairs.get(name) - 1);
-    const [a, b, c, d] = l.path;
-    l.at = [(a[0] + 3 * b[0] + 3 * c[0] + d[0]) / 8, (a[1] + 3 * b[1] + 3 * c[1] + d[1]) / 8];
+    const laid = (ready.get(name) || []).shift();
+    if (laid) Object.assign(l, laid);
+    else {
+      pairs.set(name, (pairs.get(name) || 0) + 1);
+      l.path = bow(shown.get(l.s), shown.get(l.t), pairs.get(name) - 1);
+      const [a, b, c, d] = l.path;
+      l.at = [(a[0] + 3 * b[0] + 3 * c[0] + d[0]) / 8, (a[1] + 3 * b[1] + 3 * c[1] + d[1]) / 8];
+    }
   }
+}
+
+// Moves a curve; its ends stay where they are on their boxes, which keep their size.
+function bent(path, map, from, to) {
+  const moved = path.map(map);
+  const hold = (end, next, b) => {
+    const [cx, cy] = map([b.x, b.y]);
+    const [dx, dy] = [cx + path[end][0] - b.x - moved[end][0], cy + path[end][1] - b.y - moved[end][1]];
+    for (const i of [end, next]) moved[i] = [moved[i][0] + dx, moved[i][1] + dy];
+  };
+  hold(0, 1, from);
+  hold(path.length - 1, path.length - 2, to);
+  return moved;
 }
 
 // A curve between two boxes, from border to border; the k-th of several bends further out.
@@ -161,25 +239,17 @@ function drawScene() {
   for (const b of scene.boxes.values()) drawBox(b);
   const labels = make('g', {}, world);
   for (const l of scene.links) labels.append(l.labelGroup);
-  const points = [...scene.boxes.values()];
-  scene.bounds = [
-    Math.min(...points.map((b) => b.x - b.w / 2)), Math.min(...points.map((b) => b.y - b.h / 2)),
-    Math.max(...points.map((b) => b.x + b.w / 2)), Math.max(...points.map((b) => b.y + b.h / 2)),
-  ];
-  for (const { at } of scene.clusters) {
-    scene.bounds = [Math.min(scene.bounds[0], at[0]), Math.min(scene.bounds[1], at[1]), Math.max(scene.bounds[2], at[2]), Math.max(scene.bounds[3], at[3])];
-  }
 }
 
 function drawCluster(c) {
   const [left, top, right, bottom] = c.at;
   const g = make('g', { class: 'cluster' }, world);
   make('rect', { x: left, y: top, width: right - left, height: bottom - top, rx: 8 }, g);
-  const handle = make('g', { class: 'handle', role: 'button', tabindex: 0, 'aria-label': `Collapse module ${c.name} ${c.kind}` }, g);
+  const handle = make('g', { class: 'handle', role: 'button', tabindex: 0, 'aria-expanded': true, 'aria-label': `Collapse ${c.name} ${c.kind}` }, g);
   make('text', { x: left + 8, y: top + 16 }, handle, `▾ ${c.name} ${c.kind}`);
-  const act = () => setClosed(c.key, true);
-  handle.addEventListener('click', act);
-  handle.addEventListener('keydown', (event) => { if (event.key === 'Enter' || event.key === ' ') { act(); event.preventDefault(); event.stopPropagation(); } });
+  handle.dataset.key = c.key;
+  handle.addEventListener('click', c.close);
+  handle.addEventListener('keydown', (event) => { if (event.key === 'Enter' || event.key === ' ') { c.close(); event.preventDefault(); event.stopPropagation(); } });
 }
 
 function drawLink(l) {
@@ -210,6 +280,8 @@ function edgeText(e) {
   return parts.join('\n');
 }
 
+const canOpen = (b) => Boolean(b.key) || b.opens !== null;
+
 const RADIUS = { leaf: 0, constant: 0, result: 9, module: 3, fold: 3 };
 
 function drawBox(b) {
@@ -221,7 +293,7 @@ function drawBox(b) {
   if (b.kind === 'fold') for (const k of [5, 2.5]) make('rect', { ...at, x: at.x + k, y: at.y - k }, g);
   if (b.kind === 'module') make('rect', { x: -w / 2, y: -h / 2 - 7, width: Math.min(34, w), height: 9, rx: 2 }, g);
   make('rect', { ...at, class: 'body' }, g);
-  make('text', { class: 'title', y: -h / 2 + 20, 'text-anchor': 'middle' }, g, b.title);
+  make('text', { class: 'title', y: -h / 2 + 20, 'text-anchor': 'middle' }, g, canOpen(b) ? `▸ ${b.title}` : b.title);
   b.lines.forEach(([what, said], i) => {
     const text = make('text', { y: -h / 2 + 37 + 15 * i, 'text-anchor': 'middle' }, g);
     if (what) make('tspan', { class: 'what' }, text, `${what} `);
@@ -231,6 +303,7 @@ function drawBox(b) {
     if (what === 'data') b.dataSpan = span;
   });
   b.group = g;
+  if (canOpen(b)) g.setAttribute('aria-expanded', false);
   g.setAttribute('aria-label', describe(b));
 }
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autograd_lite.drawing.layout import run_graphviz
+from autograd_lite.drawing.layout import NEXT, run_graphviz
 from autograd_lite.drawing.view import Box, View
 
-__all__ = ["Placing", "on_grid", "place"]
+__all__ = ["Placing", "Sheet", "on_grid", "place"]
 
 Point = tuple[float, float]
 Scope = tuple[str, ...]
@@ -43,11 +45,33 @@ class Placing:
     problem: str | None = None
 
 
-def place(view: View, sizes: dict[str, Point], labels: list[int], rankdir: str, timeout: float) -> Placing:
-    """Place the boxes of a view by Graphviz, given their sizes in pixels and the lengths of the links' labels."""
-    scopes: list[Scope] = []
-    source = _source(view, sizes, labels, rankdir, scopes)
-    return _read(json.loads(run_graphviz(source, "json", timeout)), view, scopes)
+@dataclass(frozen=True)
+class Sheet:
+    """A view to be placed: the sizes of its boxes in pixels, and how long the labels of its links are."""
+
+    view: View
+    sizes: dict[str, Point]
+    labels: list[int]
+
+
+def place(sheets: Sequence[Sheet], rankdir: str, timeout: float) -> list[Placing]:
+    """Place the boxes of several views by one run of Graphviz, those without any links in rows.
+
+    Raises
+    ------
+    LayoutError
+        Where Graphviz is missing, fails or takes too long.
+    """
+    linked = [sheet for sheet in sheets if sheet.view.links]
+    scopes: list[list[Scope]] = [[] for _ in linked]
+    sources = [_source(s.view, s.sizes, s.labels, rankdir, into) for s, into in zip(linked, scopes, strict=True)]
+    text = run_graphviz(NEXT.join(sources), "json", timeout).decode() if sources else ""
+    found = {}
+    for sheet, inner in zip(linked, scopes, strict=True):
+        content, end = json.JSONDecoder().raw_decode(text)
+        text = text[end:].lstrip()
+        found[id(sheet)] = _read(content, sheet.view, inner)
+    return [found.get(id(sheet)) or on_grid(sheet, rankdir, None) for sheet in sheets]
 
 
 def _source(view: View, sizes: dict[str, Point], labels: list[int], rankdir: str, scopes: list[Scope]) -> str:
@@ -106,17 +130,10 @@ def _read(layout: dict[str, Any], view: View, scopes: list[Scope]) -> Placing:
     return Placing(width, height, boxes, paths, labels, clusters)
 
 
-def on_grid(view: View, sizes: dict[str, Point], rankdir: str, problem: str) -> Placing:
+def on_grid(sheet: Sheet, rankdir: str, problem: str | None) -> Placing:
     """Put each box into the row after the last of its operands, and the rows below each other."""
-    into: dict[str, list[str]] = {}
-    for link in view.links:
-        into.setdefault(link.target, []).append(link.source)
-    row: dict[str, int] = {}
-    for box in sorted(view.boxes, key=lambda b: b.members[-1]):
-        row[box.id] = 1 + max((row[s] for s in into.get(box.id, ()) if s in row), default=-1)
-    for link in reversed(view.links):  # leaves come down to their first use
-        if link.source not in into:
-            row[link.source] = min(row[x.target] for x in view.links if x.source == link.source) - 1
+    view, sizes = sheet.view, sheet.sizes
+    row = _rows(view)
     rows: dict[int, list[Box]] = {}
     for box in view.boxes:
         rows.setdefault(row[box.id], []).append(box)
@@ -133,7 +150,26 @@ def on_grid(view: View, sizes: dict[str, Point], rankdir: str, problem: str) -> 
             boxes[box.id] = (centre[0], centre[1])
             left += size + 40
         widest = max(widest, left)
-        at += thick + 70
+        at += thick + (70 if view.links else 24)
     extent = (widest, at) if across == 0 else (at, widest)
     nothing: list[list[Point]] = [[] for _ in view.links]
     return Placing(*extent, boxes, nothing, [None for _ in view.links], {}, problem)
+
+
+def _rows(view: View) -> dict[str, int]:
+    """Return the row of each box: after its operands; without any links, so that all together is about a square."""
+    if not view.links:
+        long = math.ceil(math.sqrt(len(view.boxes)))
+        return {box.id: i // long for i, box in enumerate(view.boxes)}
+    into: dict[str, list[str]] = {}
+    uses: dict[str, list[str]] = {}
+    for link in view.links:
+        into.setdefault(link.target, []).append(link.source)
+        uses.setdefault(link.source, []).append(link.target)
+    row: dict[str, int] = {}
+    for box in sorted(view.boxes, key=lambda b: b.members[-1]):
+        row[box.id] = 1 + max((row[s] for s in into.get(box.id, ()) if s in row), default=-1)
+    for link in reversed(view.links):  # leaves come down to their first use
+        if link.source not in into:
+            row[link.source] = min(row[target] for target in uses[link.source]) - 1
+    return row

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
-from autograd_lite.drawing.folding import Group, Partition, cut, fold_equal, fold_repeats
+from autograd_lite.drawing.folding import Group, Partition, Parts, cut, fold_equal, fold_repeats
 from autograd_lite.drawing.record import EdgeRecord, GraphRecord, NodeRecord
 from autograd_lite.drawing.words import shape_text, title_of
 
-__all__ = ["Box", "Link", "View", "view_of"]
+__all__ = ["Box", "Link", "View", "built", "collapse_below", "fit", "group_lines", "view_of"]
 
 MAX_BOXES = 150
 Collapse = str | Iterable[str] | Callable[[str], bool] | None
@@ -38,6 +38,8 @@ class Box:
     scope : tuple of str
         The modules around it that are drawn open.
     is_root : bool
+    parts : tuple of tuple of int
+        Of a fold, the nodes of each of the equal things in it.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Box:
     lines: tuple[str, ...]
     scope: tuple[str, ...]
     is_root: bool
+    parts: Parts = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +122,11 @@ def view_of(
     if collapse is not None:
         _collapse(part, _test_of(collapse))
     if depth is not None:
-        _collapse_below(part, depth)
+        collapse_below(part, depth)
     if part.collapsed:
         fold_repeats(part, collapsed_only=True)
-    _fit(part, max_boxes, said)
-    return _built(part, said)
+    fit(part, max_boxes, said)
+    return built(part, said)
 
 
 def _around(part: Partition, start: int, radius: int) -> set[int]:
@@ -156,14 +159,15 @@ def _collapse(part: Partition, wanted: Callable[[str], bool]) -> None:
                 break
 
 
-def _collapse_below(part: Partition, depth: int) -> None:
+def collapse_below(part: Partition, depth: int) -> None:
+    """Draw the modules that are deeper as one box each."""
     for i, node in enumerate(part.record.nodes):
         if len(node.scope) > depth:
             part.collapse(i, node.scope[: depth + 1])
 
 
-def _fit(part: Partition, max_boxes: int, said: list[str]) -> None:
-    """Simplify step by step until there are at most ``max_boxes``."""
+def fit(part: Partition, max_boxes: int, said: list[str] | None) -> None:
+    """Simplify step by step until there are at most ``max_boxes``, or, without ``said``, while nothing is left out."""
     if part.count() <= max_boxes:
         return
     levels = max((len(n.scope) for n in part.record.nodes), default=0)
@@ -173,22 +177,23 @@ def _fit(part: Partition, max_boxes: int, said: list[str]) -> None:
         if part.count() <= max_boxes:
             break
         part.become(before)
-        _collapse_below(part, depth)
+        collapse_below(part, depth)
         fold_repeats(part)
     if part.count() > max_boxes or not levels:
         equal = before.copy()
         if levels:
-            _collapse_below(equal, 0)
+            collapse_below(equal, 0)
         fold_equal(equal)
         fold_repeats(equal, scoped=False)
         if part.count() > max_boxes or equal.count() * 2 < part.count():
             part.become(equal)
-    if part.count() > max_boxes:
+    if part.count() > max_boxes and said is not None:
         cut(part, max_boxes)
         said.append("what is nearest to the root")
 
 
-def _built(part: Partition, said: list[str]) -> View:
+def built(part: Partition, said: list[str]) -> View:
+    """Return the view that a partition makes."""
     record = part.record
     members: dict[Hashable, list[int]] = {}
     for i, key in enumerate(part.key):
@@ -215,22 +220,27 @@ def _built(part: Partition, said: list[str]) -> View:
 
 
 def _group_box(record: GraphRecord, name: str, group: Group, inside: list[int], is_root: bool) -> Box:
-    nodes = [record.nodes[i] for i in inside]
+    lines = group_lines([record.nodes[i] for i in inside], group.kind, group.line)
+    return Box(name, tuple(inside), group.kind, group.title, tuple(lines), group.scope, is_root, group.parts)
+
+
+def group_lines(nodes: list[NodeRecord], kind: str, first: str = "") -> list[str]:
+    """Return what is to be said of several nodes in one box, after its title."""
     ops = Counter(n.op for n in nodes if n.op is not None)
-    lines = [group.line] if group.line else []
-    if group.kind == "module":
+    lines = [first] if first else []
+    if kind == "module":
         shapes = [n.shape for n in nodes if n.op is not None]
         if shapes and shapes[-1]:
             lines.append(f"out {shape_text(shapes[-1])}")
-    if ops and (group.kind == "module" or len(ops) > 1):
+    if ops and (kind == "module" or len(ops) > 1):
         common = [f"{op} ×{k:,}" if k > 1 else op for op, k in ops.most_common(3)]
         lines.append(", ".join(common) + (f" and {len(ops) - 3} kinds more" if len(ops) > 3 else ""))
     size = sum(_size(n.shape) for n in nodes if n.kind == "leaf")
     if size and ops:
-        lines.append(f"{size:,} leaf numbers" if group.kind == "fold" else f"{size:,} parameters")
-    if any(n.op is not None for n in nodes) and f"{len(nodes):,}" != group.line.partition(" ")[0]:
-        lines.append(f"{len(nodes):,} nodes")
-    return Box(name, tuple(inside), group.kind, group.title, tuple(lines), group.scope, is_root)
+        lines.append(f"{size:,} leaf numbers" if kind == "fold" else f"{size:,} parameters")
+    if any(n.op is not None for n in nodes) and f"{len(nodes):,}" != first.partition(" ")[0]:
+        lines.append(f"{len(nodes):,} node{'s' if len(nodes) > 1 else ''}")
+    return lines
 
 
 def _size(shape: tuple[int, ...]) -> int:
