@@ -12,9 +12,11 @@ from autograd_lite.check import (
     gradcheck_module as gradcheck_module,
 )
 from autograd_lite.custom import checkpoint as checkpoint, custom_op as custom_op
+from autograd_lite.engine import engine_info as engine_info
 from autograd_lite.errors import (
     AnomalyError as AnomalyError,
     AutogradError as AutogradError,
+    CompileError as CompileError,
     GradientError as GradientError,
     NoRuleError as NoRuleError,
     StaleError as StaleError,
@@ -219,6 +221,8 @@ from autograd_lite.ops.subscripts import (
     einsum as einsum,
     tensordot as tensordot,
 )
+from autograd_lite.replay.compiling import compile as compile
+from autograd_lite.replay.vmap import vmap as vmap
 from autograd_lite.seeding import default_generator as default_generator, manual_seed as manual_seed
 from autograd_lite.tensor import Tensor as Tensor
 from autograd_lite.transforms import (

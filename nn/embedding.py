@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from autograd_lite import Tensor, default_generator, graph
+from autograd_lite.modes import tape
+from autograd_lite.taped import effect
 from nn.errors import ShapeError
 from nn.module import Module, Parameter
 
@@ -67,34 +69,51 @@ def embedding(
     found = table[places]
     if padding_idx is not None:
         padding = range(rows)[padding_idx]
-        found = np.where((places == padding)[..., None], graph.data_of(found), found)
+        found = np.where((places == padding)[..., None], _still(found), found)
     if scale_grad_by_freq:
         share = (1 / np.bincount(places.ravel(), minlength=rows)[places])[..., None].astype(found.dtype)
-        found = graph.data_of(found) * (1 - share) + found * share
+        found = _still(found) * (1 - share) + found * share
     return found
 
 
+def _still(x: Any) -> Any:
+    return x.detach() if tape() is not None and isinstance(x, graph.Node) else graph.data_of(x)  # type: ignore[attr-defined]
+
+
 def _numbers(input: Any, rows: int) -> Any:
+    if isinstance(input, Tensor) and tape() is not None:
+        if input.dtype.kind not in "iu":
+            raise TypeError(f"embedding looks up integers, got dtype {input.dtype}; write x.astype(int)")
+        effect(lambda places: _check_range(places, rows), (input,))
+        return input
     places = np.asarray(graph.data_of(input))
     if places.size == 0:
         places = places.astype(np.intp)
     if places.dtype.kind not in "iu":
         raise TypeError(f"embedding looks up integers, got dtype {places.dtype}; write x.astype(int)")
+    _check_range(places, rows)
+    return places
+
+
+def _check_range(places: Any, rows: int) -> None:
     if places.size and not 0 <= places.min() <= places.max() < rows:
         wrong = places.min() if places.min() < 0 else places.max()
         raise IndexError(f"embedding: number {wrong} is out of range for a table of {rows} rows (0 to {rows - 1})")
-    return places
 
 
 def _shorten(table: Any, places: Any, max_norm: float, norm_type: float) -> None:
     if not isinstance(table, Tensor) or table.op is not None:
         raise TypeError("embedding with max_norm writes the table in place, so it must be a Tensor and a leaf")
-    used = np.unique(places)
-    norms = np.linalg.norm(table._data[used], norm_type, axis=1)
-    long = norms > max_norm
-    if np.any(long):
-        table._data[used[long]] *= (max_norm / (norms[long, None] + 1e-7)).astype(table.dtype)
-        graph.mark_written((table,))
+
+    def shorten(places: Any) -> None:
+        used = np.unique(places)
+        norms = np.linalg.norm(table._data[used], norm_type, axis=1)
+        long = norms > max_norm
+        if np.any(long):
+            table._data[used[long]] *= (max_norm / (norms[long, None] + 1e-7)).astype(table.dtype)
+            graph.mark_written((table,))
+
+    effect(shorten, (places,), (table,))
 
 
 class Embedding(Module):

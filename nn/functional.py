@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import Tensor, default_generator, graph, ops
+from autograd_lite import Tensor, graph, ops
+from autograd_lite.taped import effect
 from nn.embedding import embedding as embedding
 from nn.functional_layers import (
     dropout2d as dropout2d,
     group_norm as group_norm,
     layer_norm as layer_norm,
+    noise as _noise,
     rms_norm as rms_norm,
     scaled_dot_product_attention as scaled_dot_product_attention,
 )
@@ -146,9 +148,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, generator: np.ran
     if not training or p == 0:
         return input
     x: Any = graph.operand(input)
-    kept = (generator or default_generator()).random(np.shape(x)) >= p
-    dtype = getattr(x, "dtype", np.float64)
-    return x * np.multiply(kept, 0.0 if p == 1 else 1 / (1 - p), dtype=dtype)
+    return x * _noise(np.shape(x), p, getattr(x, "dtype", np.float64), generator)
 
 
 def batch_norm(
@@ -202,9 +202,7 @@ def batch_norm(
         centered = x - mean
         variance = np.mean(centered * centered, axis=axes, keepdims=True) if count else mean
         if count and running_mean is not None and running_var is not None:
-            _move(running_mean, graph.data_of(mean).ravel(), momentum)
-            _move(running_var, graph.data_of(variance).ravel() * (count / (count - 1)), momentum)
-            graph.mark_written((running_mean, running_var))
+            _follow(running_mean, running_var, mean, variance, momentum, count / (count - 1))
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm without running statistics can only be called with training=True")
@@ -217,9 +215,19 @@ def batch_norm(
     return y if bias is None else y + np.reshape(bias, column)
 
 
-def _move(running: Tensor, batch: Any, momentum: float) -> None:
-    running._data *= 1 - momentum
-    running._data += momentum * batch
+def _follow(
+    running_mean: Tensor, running_var: Tensor, mean: Any, variance: Any, momentum: Any, unbiased: float
+) -> None:
+    """Move running statistics towards those of a batch, by ``momentum`` or what it returns when it is called."""
+
+    def move(mean: Any, variance: Any) -> None:
+        part = momentum() if callable(momentum) else momentum
+        for running, batch in ((running_mean, mean.ravel()), (running_var, variance.ravel() * unbiased)):
+            running._data *= 1 - part
+            running._data += part * batch
+        graph.mark_written((running_mean, running_var))
+
+    effect(move, (mean, variance), (running_mean, running_var))
 
 
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: Any = "mean") -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import default_generator, graph, ops
+from autograd_lite.taped import draw, plainly
 
 __all__ = ["dropout2d", "group_norm", "layer_norm", "rms_norm", "scaled_dot_product_attention"]
 
@@ -130,12 +131,15 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     return _affine(y, *(None if p is None else np.reshape(p, column) for p in (weight, bias)))
 
 
-def _noise(shape: tuple[int, ...], p: float, dtype: Any, generator: np.random.Generator | None) -> Any:
+def noise(shape: tuple[int, ...], p: float, dtype: Any, generator: np.random.Generator | None) -> Any:
     """Return what dropout multiplies by: 0 with probability ``p``, else 1 / (1 - p)."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    kept = (generator or default_generator()).random(shape) >= p
-    return np.multiply(kept, 0.0 if p == 1 else 1 / (1 - p), dtype=dtype)
+    return plainly(_mask, draw(generator or default_generator(), "random", shape), p, np.dtype(dtype))
+
+
+def _mask(numbers: Any, p: float, dtype: Any) -> Any:
+    return np.multiply(numbers >= p, 0.0 if p == 1 else 1 / (1 - p), dtype=dtype)
 
 
 def dropout2d(input: Any, p: float = 0.5, training: bool = True, generator: np.random.Generator | None = None) -> Any:
@@ -168,8 +172,8 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, generator: np.r
     x = graph.operand(input)
     if x.ndim not in (3, 4):
         raise ValueError(f"dropout2d takes an input of shape (N, C, height, width) or (N, C, length), got {x.shape}")
-    noise = _noise(x.shape[:2] + (1,) * (x.ndim - 2), p, x.dtype, generator)
-    return x * noise if training and p else input
+    kept = noise(x.shape[:2] + (1,) * (x.ndim - 2), p, x.dtype, generator)
+    return x * kept if training and p else input
 
 
 def scaled_dot_product_attention(
@@ -235,7 +239,7 @@ def attention_weights(
         raise ValueError(f"attention: queries of shape {q.shape} and keys of shape {k.shape} differ in their last axis")
     scores = (q * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)) @ np.swapaxes(k, -1, -2)
     weights = ops.softmax(scores if mask is None else scores + mask, axis=-1)
-    return weights * _noise(weights.shape, dropout_p, weights.dtype, generator) if dropout_p else weights
+    return weights * noise(weights.shape, dropout_p, weights.dtype, generator) if dropout_p else weights
 
 
 def added(mask: Any, dtype: Any, hides: bool) -> Any:
@@ -243,7 +247,7 @@ def added(mask: Any, dtype: Any, hides: bool) -> Any:
     mask = graph.operand(mask)
     if mask.dtype.kind != "b":
         return mask
-    hidden = graph.data_of(mask) == hides
+    hidden = plainly(np.equal, mask, hides)
     return np.where(hidden, -np.inf, 0.0).astype(dtype if np.dtype(dtype).kind == "f" else np.float64)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from autograd_lite import Tensor, graph
+from autograd_lite.taped import effect
 from nn import functional, functional_layers
 from nn.errors import ShapeError
 from nn.module import Module, Parameter
@@ -57,10 +58,9 @@ class _BatchNorm(Module):
         shape = np.shape(x)
         if len(shape) not in self._shapes or shape[1] != self.num_features:
             self._explain(shape)
-        momentum = self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            batches = int(self.num_batches_tracked._data) + 1
-            momentum = 1 / batches if momentum is None else momentum
+        momentum: Any = self.momentum
+        if momentum is None and self.training and self.num_batches_tracked is not None:
+            momentum = self._part_of_next
         y = functional.batch_norm(
             x,
             self.running_mean,
@@ -72,8 +72,15 @@ class _BatchNorm(Module):
             self.eps,
         )
         if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked._data += 1
+            effect(self._count, (), (self.num_batches_tracked,))
         return y
+
+    def _part_of_next(self) -> float:
+        """Return what part of the mean over all batches the next one makes up."""
+        return 1 / (int(self.num_batches_tracked._data) + 1)  # type: ignore[union-attr]
+
+    def _count(self) -> None:
+        self.num_batches_tracked._data += 1  # type: ignore[union-attr]
 
     def _explain(self, shape: tuple[int, ...]) -> None:
         expected = "an input of shape " + " or ".join(self._shapes.values()).replace("C", str(self.num_features))

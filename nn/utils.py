@@ -9,6 +9,8 @@ import numpy as np
 
 from autograd_lite import Tensor, graph, no_grad
 from autograd_lite.graph import Node
+from autograd_lite.modes import tape
+from autograd_lite.taped import plainly
 
 __all__ = [
     "clip_grad_norm_", "clip_grad_value_", "get_total_norm", "parameters_to_vector", "vector_to_parameters",
@@ -86,6 +88,11 @@ def clip_grad_norm_(
     array([3., 4.])
     """
     moved = [p for p in _listed(parameters) if p.grad is not None]
+    if tape() is not None:
+        total, *scaled = plainly(_scaled, max_norm, norm_type, error_if_nonfinite, *[p.grad for p in moved])
+        for p, g in zip(moved, scaled, strict=True):
+            p.grad = g if p.is_array else g.to_values()[()]
+        return total  # type: ignore[no-any-return]
     total = get_total_norm([p.grad for p in moved], norm_type, error_if_nonfinite)
     factor = float(max_norm) / (total + 1e-6)
     if not factor >= 1:
@@ -93,6 +100,13 @@ def clip_grad_norm_(
             for p in moved:
                 p.grad = p.grad * factor  # not in place: somebody may hold the array
     return total
+
+
+def _scaled(max_norm: float, norm_type: float, error_if_nonfinite: bool, *gradients: Any) -> Any:
+    """Return the norm of gradients and what `clip_grad_norm_` makes of them."""
+    total = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    factor = float(max_norm) / (total + 1e-6)
+    return (total, *(g if factor >= 1 else g * factor for g in gradients))
 
 
 def clip_grad_value_(parameters: Any, clip_value: float) -> None:
@@ -116,7 +130,10 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
     limit = float(clip_value)
     with no_grad():
         for p in _listed(parameters):
-            if isinstance(p.grad, float):
+            if tape() is not None and p.grad is not None:
+                clipped = plainly(np.clip, p.grad, -limit, limit)
+                p.grad = clipped if p.is_array else clipped.to_values()[()]
+            elif isinstance(p.grad, float):
                 p.grad = min(max(p.grad, -limit), limit)
             elif p.grad is not None:
                 p.grad = np.clip(p.grad, -limit, limit)

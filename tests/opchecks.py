@@ -35,6 +35,8 @@ DATA_OPERANDS = {
     ("soft_cross_entropy", 2): "the class weights",
     ("nll_loss", 1): "the labels",
     ("nll_loss", 2): "the class weights",
+    ("gather", 1): "the places",
+    ("spread", 1): "the places",
 }
 
 

@@ -122,6 +122,10 @@ def soft_cross_entropy(x: Any, target: Any, weight: Any, reduction: str, label_s
     return _finished(-np.sum(weight * q * rows, axis=-1), len(rows), reduction, shape)
 
 
+def _index(form: Any, places: Any) -> Any:
+    return tuple(places if type(part) is str else part for part in form)
+
+
 def _scattered(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     zeros = np.zeros(shape)
     np.add.at(zeros, index, x)
@@ -194,6 +198,8 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "soft_cross_entropy": soft_cross_entropy,
     "nll_loss": nll_loss,
     "scatter_add": _scattered,
+    "gather": lambda x, i, form: x[_index(form, i)],
+    "spread": lambda x, i, shape, form: _scattered(x, _index(form, i), shape),
     "at_set": _set,
     "at_add": _added,
     "bce_with_logits": _reduced(lambda x, t: np.log(1 + np.exp(x)) - x * t),

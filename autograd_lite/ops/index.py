@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.graph import Node, Patch, data_of
+from autograd_lite.modes import tape
 from autograd_lite.ops.record import Case, Op, structural
 from autograd_lite.ops.shape import along, line, sum_to
+from autograd_lite.taped import plainly
 
 __all__ = ["at_add", "at_set", "getitem", "scatter_add", "take", "take_along_axis"]
 
 
 def _static(index: Any) -> Any:
-    """Return an index with its lists as arrays and its Tensors as plain data."""
+    """Return an index with its lists as arrays and its Tensors as plain data, but for those that live on a tape."""
     if isinstance(index, tuple):
         return tuple(map(_static, index))
     if index is None or isinstance(index, (int, slice, np.integer, EllipsisType)):
+        return index
+    if isinstance(index, Node) and (recorder := tape()) is not None and recorder.is_live_index(index):
         return index
     index = data_of(index)
     return np.asarray(index, dtype=np.intp if isinstance(index, list) and not index else None)
@@ -106,7 +110,69 @@ def getitem(a: Any, index: Any) -> Any:
     >>> x.grad
     array([2., 0., 1.])
     """
-    return _getitem(a, index=_static(index))
+    return _picked(a, _static(index))
+
+
+def _picked(a: Any, index: Any) -> Any:
+    """Return ``a[index]`` for an index from `_static`."""
+    parts = index if isinstance(index, tuple) else (index,)
+    places = [part for part in parts if isinstance(part, Node)]
+    if not places:
+        return _getitem(a, index=index)
+    return _gather(a, *places, form=tuple("?" if isinstance(part, Node) else part for part in parts))
+
+
+def _at(form: tuple[Any, ...], places: Any) -> tuple[Any, ...]:
+    """Return an index: its form, with arrays where that has a question mark."""
+    left = iter(places)
+    return tuple(next(left) if type(part) is str else part for part in form)
+
+
+def _gather_vjp(g: Any, y: Any, a: Any, *places: Any, form: tuple[Any, ...]) -> Any:
+    if isinstance(g, Node) or isinstance(y, Node):
+        return _spread(g, *places, shape=np.shape(a), form=form)
+    return Patch(_at(form, places), g, True)
+
+
+# The same for indices that are data: `compile` replays them with others.
+_FORMS: tuple[Any, ...] = (("?",), (slice(1, None), "?"), (None, "?", 1), (Ellipsis, "?"))
+_PLACES = np.array([[0, 2, 2], [1, 0, 1]])
+_gather: Op = structural(
+    "gather",
+    "[i]",
+    "x[(i,)]",
+    lambda a, *places, form: a[_at(form, places)],
+    _gather_vjp,
+    None,
+    jvp=lambda tangents, y, a, *places, form: _gather(tangents[0], *places, form=form),
+    needs="operands",
+    cases=tuple(Case(params={"form": f}, make=lambda rng: [rng.standard_normal((3, 3)), _PLACES]) for f in _FORMS),
+)
+
+
+def _spread_forward(g: Any, *places: Any, shape: tuple[int, ...], form: tuple[Any, ...]) -> Any:
+    out = np.zeros(shape, dtype=np.result_type(g))
+    np.add.at(out, _at(form, places), g)
+    return out
+
+
+_spread: Op = structural(
+    "spread",
+    "scatter",
+    "np.add.at(np.zeros(shape), (i,), x)",
+    _spread_forward,
+    lambda h, y, g, *places, shape, form: _gather(h, *places, form=form),
+    None,
+    jvp=lambda tangents, y, g, *places, shape, form: _spread(tangents[0], *places, shape=shape, form=form),
+    needs="operands",
+    cases=tuple(
+        Case(
+            params={"shape": (3, 3), "form": f},
+            make=lambda rng, f=f: [rng.standard_normal(np.empty((3, 3))[_at(f, [_PLACES])].shape), _PLACES],  # type: ignore[misc]
+        )
+        for f in _FORMS
+    ),
+)
 
 
 def scatter_add(g: Any, shape: tuple[int, ...], index: Any) -> Any:
@@ -238,14 +304,19 @@ def take(a: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") 
     array([3., 1., 3.])
     """
     a, axis = line(a, axis)
-    places, n = np.asarray(_static(indices)), np.shape(a)[axis]
+    places, n = _places(indices), np.shape(a)[axis]
     if mode == "wrap" and n:
-        places = places % n
+        places = plainly(np.remainder, places, n)
     elif mode == "clip" and n:
-        places = np.clip(places, 0, n - 1)
+        places = plainly(np.clip, places, 0, n - 1)
     elif mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"mode must be 'raise', 'wrap' or 'clip', got {mode!r}")
-    return _getitem(a, index=along(axis, places))
+    return _picked(a, along(axis, places))
+
+
+def _places(indices: Any) -> Any:
+    places = _static(indices)
+    return places if isinstance(places, Node) else np.asarray(places)
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
@@ -268,9 +339,9 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
            [5.]])
     """
     a, axis = line(arr, axis)
-    places = np.asarray(_static(indices))
+    places = _places(indices)
     if places.ndim != np.ndim(a):
         raise ValueError(f"indices must have as many axes as the array, {np.ndim(a)}, not {places.ndim}")
     index = list(np.ogrid[tuple(slice(n) for n in np.shape(a))])
     index[axis] = places
-    return _getitem(a, index=tuple(index))
+    return _picked(a, tuple(index))

@@ -49,7 +49,9 @@ class Instruction:
         vjp: the gradient that an operand of ``op`` receives, brought to the operand's shape and dtype;
         reads are ``(g, y, *operands)``, and a variadic op writes the gradients of all its operands.
         add: ``writes[0] = reads[0] + reads[1]`` (a gradient that arrives by two ways).
-        call: ``writes = run(*reads)``, a function of arrays without a derivative, or a draw of random numbers.
+        call: ``writes = run(*reads)``, a function of arrays without a derivative, or a draw of random numbers. With
+        several writes it returns a sequence. What it returns may be no ndarray yet (``np.asarray`` makes it one), or
+        share memory with what it reads.
         effect: ``run(*reads)`` for what it does (writes to a leaf, an optimiser's step); in order, never left out.
     op : Op, optional
     operand : int
@@ -82,6 +84,11 @@ class Instruction:
 @dataclass(slots=True)
 class Program:
     """A recording of one call.
+
+    An executor is made by ``build(program)``: a function of the list of its inputs (ndarrays; floats for Values), which
+    returns the list of its outputs: arrays that share no memory with anything else, so that they may be kept, and
+    floats for Values. Leaves are read from ``source._data`` at the start, and again after an effect that overwrites
+    them. What it computes is computed under ``np.errstate(all="ignore")``.
 
     Attributes
     ----------

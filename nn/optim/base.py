@@ -9,6 +9,8 @@ import numpy as np
 
 from autograd_lite import Value, enable_grad, graph
 from autograd_lite.graph import Node
+from autograd_lite.modes import tape
+from autograd_lite.taped import effect
 from nn.optim.block import Array, Block, blocks_of
 
 __all__ = ["Optimizer"]
@@ -135,6 +137,13 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if tape() is None:
+            self._move()
+        else:
+            self._move_taped()
+        return loss
+
+    def _move(self) -> None:
         for group, blocks in zip(self.param_groups, self._blocks, strict=True):
             slots = self._slots(group)
             for block in blocks:
@@ -152,7 +161,24 @@ class Optimizer:
                     else:
                         block.moved(present)
         self.has_stepped = True
-        return loss
+
+    def _move_taped(self) -> None:
+        params = [p for group in self.param_groups for p in group["params"]]
+        present = [p for p in params if p.grad is not None]
+        absent = [p for p in params if p.grad is None]
+
+        def move(*gradients: Any) -> None:
+            for p, g in zip(present, gradients, strict=True):
+                p.grad = g
+            for p in absent:
+                p.grad = None
+            self._move()
+
+        effect(move, [p.grad for p in present], params)
+
+    def _replay_reads(self) -> Any:
+        """Return what a recording depends on: not the rates and counters, which each step reads anew."""
+        return [group["params"] for group in self.param_groups]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients: None, or zeros if not ``set_to_none``."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from autograd_lite.taped import effect
 from nn.optim import Optimizer
 
 __all__ = ["Function", "LRScheduler", "each"]
@@ -109,7 +110,11 @@ class LRScheduler:
             When the optimiser has not made a step yet.
         """
         self._check_order()
-        self._advance()
+        effect(self._advance)
+
+    def _replay_reads(self) -> Any:
+        """Return what a recording depends on: not the rates, which each step reads anew."""
+        return (self.optimizer,)
 
     def _check_order(self) -> None:
         if not (self._stepped or self.last_epoch or self.optimizer.has_stepped):

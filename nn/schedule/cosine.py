@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from autograd_lite.taped import effect
 from nn.optim import Optimizer
 from nn.schedule.base import LRScheduler
 
@@ -111,7 +112,10 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             raise ValueError(f"Expected non-negative epoch, but got {epoch}")
         self._check_order()
         if epoch is None:
-            self._advance()
+            effect(self._advance)
             return
+        effect(lambda: self._go_to(epoch))
+
+    def _go_to(self, epoch: float) -> None:
         self._time, self.last_epoch = epoch, math.floor(epoch)
         self._set(self._rates(self._next))

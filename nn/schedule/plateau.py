@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from autograd_lite.taped import effect
 from nn.optim import Optimizer
 from nn.schedule.base import LRScheduler, each
 
@@ -78,6 +79,9 @@ class ReduceLROnPlateau(LRScheduler):
         metrics : float, Value or Tensor
             NaN counts as no improvement.
         """
+        effect(self._take, (metrics,))
+
+    def _take(self, metrics: Any) -> None:
         self.last_epoch += 1
         current = float(metrics)
         if self._is_better(current):

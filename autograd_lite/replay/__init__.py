@@ -1,0 +1,1 @@
+"""Compile and vmap: functions recorded once and replayed fast."""
