@@ -14,10 +14,11 @@ from autograd_lite.ops.record import TABLE
 from autograd_lite.replay.buffers import lay_out
 from autograd_lite.replay.lower import lower
 from autograd_lite.replay.optimise import optimise
+from autograd_lite.replay.plan_steps import store
 from autograd_lite.replay.primitive import Call, Effect, Elementwise, Fill, Matmul, Plan, Reduce, Step, writes_of
 from autograd_lite.replay.program import Program
 
-__all__ = ["Run", "build", "planned"]
+__all__ = ["Run", "build", "memory_of", "planned"]
 
 
 def planned(program: Program) -> Plan:
@@ -89,14 +90,25 @@ def _part(whole: Any, array: Any) -> Any:
     return as_strided(start, array.shape, tuple(s * n for s in array.strides))
 
 
-def _store(target: Any, result: Any) -> None:
-    """Keep what Python code returned."""
-    if np.shape(result) != target.shape:
-        raise ValueError(
-            f"a function that was recorded with a result of shape {target.shape} now gave one of shape "
-            f"{np.shape(result)}: its shape depends on data, which a compiled step cannot follow"
-        )
-    np.copyto(target, result, casting="same_kind")
+def memory_of(plan: Plan, inputs: Sequence[Any]) -> list[Any]:
+    """Return the arrays of a plan by number, for a run step by step; None for registers of groups."""
+    arrays: list[Any] = [None] * len(plan.arrays)
+    arena = _aligned(plan.arena)
+    for n, array in enumerate(plan.arrays):
+        if array.owner == "temp" and n in plan.places:
+            arrays[n] = np.ndarray(array.shape, array.dtype, arena, plan.places[n])
+        elif array.owner == "temp" and (n in plan.fresh or not array.size):
+            arrays[n] = np.empty(array.shape, array.dtype)
+        elif array.owner == "input":
+            arrays[n] = np.asarray(inputs[array.source])
+        elif array.owner == "leaf":
+            arrays[n] = np.asarray(array.source._data)
+        elif array.owner == "constant":
+            arrays[n] = np.asarray(array.source)
+    for n, array in enumerate(plan.arrays):
+        if array.owner == "view" and arrays[array.source] is not None:
+            arrays[n] = _part(np.ascontiguousarray(arrays[array.source]).reshape(arrays[array.source].shape), array)
+    return arrays
 
 
 def _written(plan: Plan, of_arrays: Sequence[bool]) -> tuple[str, dict[str, Any]]:
@@ -106,7 +118,7 @@ def _written(plan: Plan, of_arrays: Sequence[bool]) -> tuple[str, dict[str, Any]
 
 _HELPERS: dict[str, Any] = {
     "copyto": np.copyto, "dot": np.dot, "matmul": np.matmul, "where_": np.where, "empty": np.empty, "full": np.full,
-    "store": _store, "asarray": np.asarray, "array": np.array, "contiguous": np.ascontiguousarray, "part": _part,
+    "store": store, "asarray": np.asarray, "array": np.array, "contiguous": np.ascontiguousarray, "part": _part,
     "errstate": functools.partial(np.errstate, all="ignore"), "data_of": graph.data_of,
 }  # fmt: skip
 
