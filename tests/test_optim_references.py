@@ -422,3 +422,72 @@ def test_the_line_search_tries_what_pytorch_tries() -> None:
         assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-12)
         assert tried == len(ours) == count
         assert (found.step, found.loss) == pytest.approx((float(t), float(loss)), rel=1e-9, abs=1e-12)
+
+
+_LBFGS_OPTIONS: list[dict[str, Any]] = [
+    {"max_iter": 4},
+    {"max_iter": 4, "max_eval": 3},
+    {"max_iter": 8, "history_size": 2},
+    {"max_iter": 30, "lr": 0.5, "tolerance_change": 1e-2},
+    {"max_iter": 30, "lr": 0.5, "tolerance_grad": 1e-1},
+    {"max_iter": 30, "line_search_fn": "strong_wolfe", "max_eval": 7},
+    {"max_iter": 30, "line_search_fn": "strong_wolfe", "tolerance_change": 1e-3},
+    {"max_iter": 5, "line_search_fn": "strong_wolfe", "history_size": 2},
+    {"line_search_fn": "strong_wolfe", "lr": 30.0},
+]
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.parametrize("options", _LBFGS_OPTIONS, ids=str)
+def test_lbfgs_goes_where_pytorch_goes(options: dict[str, Any], scale: float) -> None:
+    torch = pytest.importorskip("torch")
+    a = np.array([[3.0, 1.0, 0.2], [1.0, 2.0, 0.5], [0.2, 0.5, 1.0]]) * scale
+    x, y = nn.Parameter([0.4, -0.2, 0.3]), torch.tensor([0.4, -0.2, 0.3], dtype=torch.float64, requires_grad=True)
+    ours, theirs = optim.LBFGS([x], **options), torch.optim.LBFGS([y], **options)
+    calls = [0, 0]
+
+    def our_loss() -> Any:
+        ours.zero_grad()
+        calls[0] += 1
+        loss = 0.5 * (x @ (a @ x)) + ag.sum((x - 0.3) ** 4)
+        loss.backward()
+        return loss
+
+    def their_loss() -> Any:
+        theirs.zero_grad()
+        calls[1] += 1
+        loss = 0.5 * (y @ (torch.tensor(a) @ y)) + torch.sum((y - 0.3) ** 4)
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        assert ours.step(our_loss).item() == pytest.approx(theirs.step(their_loss).item(), rel=1e-6)
+        np.testing.assert_allclose(x.numpy(), y.detach().numpy(), rtol=1e-6, atol=1e-9)
+        assert calls[0] == calls[1]
+        (memory,) = theirs.state.values()
+        assert ours.state[x]["n_iter"] == memory["n_iter"]
+        assert ours.state[x]["func_evals"] == memory["func_evals"] == calls[0]
+        np.testing.assert_allclose(ours.state[x]["H_diag"], float(memory["H_diag"]), rtol=1e-5)
+
+
+def test_lbfgs_forgets_when_a_fresh_state_is_loaded() -> None:
+    x = nn.Parameter([3.0, 1.0])
+    optimizer = optim.LBFGS([x], max_iter=3)
+    fresh = optimizer.state_dict()
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = ag.sum(x**4)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    first = optimizer.state[x]
+    optimizer.load_state_dict(fresh)
+    assert optimizer.state == {}
+    x.data = np.array([3.0, 1.0])
+    optimizer.step(closure)
+    again = optimizer.state[x]
+    assert first.keys() == again.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(again[name], array, err_msg=name)
