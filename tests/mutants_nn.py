@@ -37,7 +37,7 @@ _KILLED, _SURVIVED, _EQUIVALENT = 1, 0, 2
 _SECONDS = 60  # a mutant that loops for ever is noticed too
 _LIST = Path(__file__).with_name("survivors.toml")
 _SWAPPED_NAMES = {"mean": "sum", "sum": "mean", "maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max"}
-_COMMUTATIVE = ("equal", "not_equal", "add", "multiply", "isinstance")
+_COMMUTATIVE = ("equal", "not_equal", "result_type", "add", "multiply", "isinstance")
 _FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
 }  # fmt: skip

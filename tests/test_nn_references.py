@@ -410,3 +410,71 @@ def test_embedding_shortens_to_the_norm_and_leaves_the_rest() -> None:
     np.testing.assert_array_equal(table.numpy()[2], [6.0, 8.0])
     F.embedding([2], table, max_norm=2.0, norm_type=1.0)
     np.testing.assert_allclose(np.abs(table.numpy()[2]).sum(), 2.0, rtol=1e-7)
+
+
+# What happens at the edges, and what errors say.
+
+
+def test_attention_drops_nothing_outside_of_training() -> None:
+    layer = nn.MultiheadAttention(4, 2, dropout=0.5, batch_first=True).eval()
+    x = RNG.normal(size=(2, 3, 4))
+    output, weights = layer(x, x, x)
+    np.testing.assert_allclose(weights.numpy().sum(-1), 1.0)
+    layer.dropout = 0.0
+    np.testing.assert_array_equal(layer.train()(x, x, x)[0].numpy(), output.numpy())
+
+
+def test_masks_of_every_head_leave_added_keys_in_sight() -> None:
+    layer = nn.MultiheadAttention(4, 2, add_zero_attn=True, batch_first=True)
+    x, mask = RNG.normal(size=(3, 2, 4)), np.ones((6, 2, 2), dtype=bool)
+    weights = layer(x, x, x, attn_mask=mask)[1].numpy()
+    np.testing.assert_array_equal(weights, np.broadcast_to([0.0, 0.0, 1.0], (3, 2, 3)))
+    padding = np.array([[False, True], [True, False], [False, False]])
+    weights = layer(x, x, x, key_padding_mask=padding)[1].numpy()
+    np.testing.assert_array_equal(
+        weights == 0, np.concatenate([padding, np.zeros((3, 1), bool)], 1)[:, None].repeat(2, 1)
+    )
+
+
+@pytest.mark.parametrize("cls", [nn.RNN, nn.LSTM, nn.GRU])
+def test_initial_weights_spread_evenly_around_zero(cls: Any) -> None:
+    weights = np.concatenate([p.numpy().ravel() for p in cls(16, 25).parameters()])
+    assert abs(weights.mean()) < 0.02
+    np.testing.assert_allclose([weights.min(), weights.max()], [-0.2, 0.2], rtol=0.02)
+
+
+@pytest.mark.parametrize("layer", [nn.MaxPool2d(5, padding=3), nn.AvgPool2d(5, padding=3)], ids=str)
+def test_an_image_that_is_large_enough_is_not_to_blame(layer: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"padding \(3, 3\) must be at most half the kernel's size"):
+        layer(np.zeros((1, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (4, 2, 3), (4, 5, 2, 3)])
+def test_an_input_of_the_right_shape_is_not_to_blame(shape: tuple[int, ...]) -> None:
+    layer = nn.LayerNorm((2, 3))
+    assert layer.weight is not None
+    layer.weight._data = np.ones((7, 3))
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        layer(np.zeros(shape))
+    assert not isinstance(caught.value, nn.ShapeError)
+
+
+def test_a_kernel_is_as_wide_as_its_dilation_makes_it() -> None:
+    layer = nn.Conv2d(1, 1, (3, 2), dilation=(2, 1))
+    assert layer(np.zeros((1, 1, 5, 2))).shape == (1, 1, 1, 1)
+    for image in [(4, 2), (5, 1)]:
+        with pytest.raises(nn.ShapeError, match=r"at least \(5, 2\) for its kernel of \(3, 2\), got \(\d, \d\)"):
+            layer(np.zeros((1, 1, *image)))
+
+
+def test_masks_of_the_wrong_shape_are_told_apart() -> None:
+    layer, x = nn.MultiheadAttention(4, 2), np.zeros((3, 1, 4))
+    with pytest.raises(nn.ShapeError, match="an entry for each key of each sequence"):
+        layer(x, x, x, key_padding_mask=np.zeros(2))
+    with pytest.raises(nn.ShapeError, match="an entry for each query"):
+        layer(x, x, x, attn_mask=np.zeros((2, 2)))
+
+
+def test_dropping_channels_keeps_the_shape() -> None:
+    for shape in [(2, 3, 4), (2, 3, 4, 5)]:
+        assert F.dropout2d(np.ones(shape)).shape == shape
