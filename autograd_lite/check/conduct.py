@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.check.problem import Problem, Run
+from autograd_lite import passes
+from autograd_lite.check.problem import Problem, Run, dense
 from autograd_lite.graph import Node, data_of
 
 __all__ = ["determinism", "forward_mode", "linearity", "purity", "recording", "shapes", "single_precision", "symmetry"]
 
-_COPIED = 1_000_000  # entries of saved arrays that are kept to compare with
+_COPIED = 1_000_000  # entries of an array that is kept to compare with
 _SUBNORMAL = 1e-290
 _TOLERANCE = {8: 1e-7, 4: 1e-3, 2: 1e-1}  # by the bytes of a number: for what is equal but for rounding
 _ROUNDING = 1e-4  # of that tolerance, for what may have cancelled, in terms of the function's own values
@@ -43,18 +44,19 @@ def purity(problem: Problem, run: Run, weights: Sequence[Any]) -> list[str]:
         for name, node, x in zip(problem.names, run.inputs, problem.primals, strict=True)
         if not _same(data_of(node), x)
     ]
-    saved = [(node, i, x) for node in run.order for i, x in enumerate((node._data, *node.args)) if _is_array(x)]
-    saved = saved if sum(x.size for _, _, x in saved) <= _COPIED else []
-    before = [x.copy() for _, _, x in saved]
-    seeds = [np.array(w) for w in weights]
-    run.pull(weights)
-    if not _all_same(seeds, list(weights)):
-        found.append("the backward pass changed the incoming gradient: other paths may still need it; copy it first")
-    for (node, i, x), kept in zip(saved, before, strict=True):
-        if not _same(x, kept):
-            what = f"operand {i - 1} of" if i else "the result of"
-            found.append(f"the backward pass changed {what} {node.op.name if node.op else 'an input'!r}")
-            break
+    inputs, pending = frozenset(run.inputs), run.seeds(weights)
+    for node in reversed(run.order):
+        if node.op is None or node in inputs or node not in pending:
+            continue
+        read = [pending[node], node._data, *node.args]
+        before = [x.copy() if _is_array(x) and x.size <= _COPIED else None for x in read]
+        for x, share in passes.shares(node, pending[node], False):
+            share = dense(x, share)
+            pending[x] = pending[x] + share if x in pending else share
+        for i, (x, kept) in enumerate(zip(read, before, strict=True)):
+            if kept is not None and not _same(x, kept):
+                what = ("the incoming gradient", "the result", f"operand {i - 2}")[min(i, 2)]
+                found.append(f"a rule of {node.op.name!r} changed {what}, which others may still need: copy it first")
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd_lite.check.evidence import Evidence, jacobian, near
 from autograd_lite.check.numeric import Array, slope
-from autograd_lite.check.reproduction import dense
+from autograd_lite.check.problem import dense
 from autograd_lite.graph import Node, unbroadcast
 
 __all__ = ["Culprit", "culprits", "misshapen"]

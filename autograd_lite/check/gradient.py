@@ -130,7 +130,7 @@ def _check(
 ) -> None:
     """Check one order, and add what is found to the report."""
     try:
-        report.problems += conduct.determinism(problem, run, weights) or conduct.purity(problem, run, weights)
+        report.problems += conduct.purity(problem, run, weights) or conduct.determinism(problem, run, weights)
         if report.problems:
             return
         found = run.pull(weights)
@@ -157,9 +157,10 @@ def _check(
         from autograd_lite.check.diagnosis import diagnose
 
         report.diagnoses += diagnose(problem, run, weights, entries)
-    problems, notes = conduct.forward_mode(problem, gradients, weights, rng)
-    report.problems += problems
-    report.notes += notes
+    if not report.problems:
+        problems, notes = conduct.forward_mode(problem, gradients, weights, rng)
+        report.problems += problems
+        report.notes += notes
     if order == 2 and not any(entry.method in ("kink", "undefined") for entry in entries):
         report.problems += conduct.symmetry(problem, run, rng)
     if order == 1:

@@ -10,14 +10,14 @@ import numpy as np
 from autograd_lite import passes
 from autograd_lite.check.numeric import Array
 from autograd_lite.errors import GradientError
-from autograd_lite.graph import Node, data_of
+from autograd_lite.graph import Node, Patch, data_of
 from autograd_lite.modes import no_grad
 from autograd_lite.tensor import Tensor
 from autograd_lite.transforms import _Trace, jvp, vjp
 from autograd_lite.trees import flatten
 from autograd_lite.value import Value
 
-__all__ = ["Problem", "Run", "names_of"]
+__all__ = ["Problem", "Run", "dense", "names_of"]
 
 
 class Problem:
@@ -125,6 +125,15 @@ class Run:
         """Return the gradient of the weighted sum of the outputs for each input; None where none arrives."""
         found = passes.pull(self.seeds(weights), False, frozenset(self.inputs), self.order)
         return [found.get(x) for x in self.inputs]
+
+
+def dense(x: Any, share: Any) -> Array:
+    """Return what a rule gives as a plain array of its operand's shape."""
+    if type(share) is Patch:
+        full = np.zeros_like(data_of(x))
+        share.add_to(full)
+        return full
+    return np.asarray(share)
 
 
 def _is_real(x: Any) -> bool:

@@ -14,12 +14,13 @@ import numpy as np
 
 from autograd_lite import passes
 from autograd_lite.check.evidence import Evidence, Finding, near
+from autograd_lite.check.problem import dense
 from autograd_lite.check.symptoms import broadcast_axes, shifts
-from autograd_lite.graph import Node, Patch, data_of, topological, unbroadcast
+from autograd_lite.graph import Node, data_of, topological, unbroadcast
 from autograd_lite.modes import enable_grad
 from autograd_lite.tensor import Tensor
 
-__all__ = ["dense", "reproduced"]
+__all__ = ["reproduced"]
 
 _NODES = 60
 Share = np.ndarray[Any, np.dtype[Any]]
@@ -128,15 +129,6 @@ class _Tape:
                 elif self._e.explains(self.gradient({edge: nothing})):
                     detail = f"{what} is used {len(edges)} times, and one use is not counted"
                     yield Finding("last-use", 0.87, detail)
-
-
-def dense(x: Any, share: Any) -> Share:
-    """Return what a rule gives as an array of its operand's shape."""
-    if type(share) is Patch:
-        full = np.zeros(np.shape(data_of(x)))
-        share.add_to(full)
-        return full
-    return np.asarray(share, dtype=np.float64)
 
 
 def _times(*factors: float) -> Spoil:
