@@ -1,13 +1,17 @@
 """What an engine must survive: graphs, aliasing, numbers and shapes pushed to where engines break.
 
-Each test states the outcome; what is about files, training and pictures is tested beside those.
+Each test states the outcome. `tests.abuse` lists every situation with the tests that see to it, here and elsewhere.
 """
 
+import ast
+import functools
 import gc
 import multiprocessing
 import signal
+import sys
 import threading
 import tracemalloc
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +19,9 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite import AutogradError, Tensor, Value, grad
+from tests.abuse import ROWS
+
+HERE = Path(__file__).parent
 
 
 def tracked(data=(1.0, 2.0, 3.0)):
@@ -175,8 +182,31 @@ class TestNumbers:
         masked = np.where(keep, x, -np.inf)
         with np.errstate(invalid="ignore"):
             y = ag.softmax(masked, axis=-1)
-        np.sum(np.where(keep, y, 0.0) * np.array([1.0, 5.0])).backward()
-        assert np.all(np.isfinite(x.grad[0]))
+        np.sum(y * np.array([1.0, 5.0])).backward()
+        np.testing.assert_array_equal(y.numpy(), [[1.0, 0.0], [0.0, 0.0]])
+        np.testing.assert_array_equal(x.grad, np.zeros((2, 2)))
+
+    @pytest.mark.parametrize(
+        ("f", "x", "value", "slope"),
+        [
+            (np.log, 0.0, -np.inf, np.inf),
+            (np.log, -2.0, np.nan, -0.5),
+            (lambda x: 1 / x, 0.0, np.inf, -np.inf),
+            (np.log1p, -1.0, -np.inf, np.inf),
+        ],
+        ids=["log 0", "log -2", "1/0", "log1p -1"],
+    )
+    def test_poles_follow_numpy_s_warning_state(self, f, x, value, slope):
+        leaf = tracked([x])
+        with pytest.warns(RuntimeWarning):
+            f(leaf)
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+            f(leaf)
+        with np.errstate(all="ignore"):
+            y = f(leaf)
+            y.backward(np.ones(1))
+        np.testing.assert_array_equal(y.numpy(), [value])
+        np.testing.assert_array_equal(leaf.grad, [slope])
 
     def test_nan_propagates(self):
         x = tracked([np.nan, 1.0])
@@ -280,6 +310,14 @@ class TestShapes:
         np.add.at(expected, index, weights)
         np.testing.assert_array_equal(x.grad, expected)
 
+    @pytest.mark.parametrize("f", [np.sum, np.mean, np.array, np.max, lambda ts: np.exp(ts)])
+    def test_a_list_of_tensors_in_a_numpy_function(self, f):
+        x = tracked()
+        with pytest.raises(AutogradError, match="cut its gradient off"):
+            f([x, x])
+        np.sum(np.stack([x, x])).backward()
+        assert x.grad.tolist() == [2.0, 2.0, 2.0]
+
     def test_a_result_that_does_not_fit_into_memory(self):
         with pytest.raises(MemoryError, match=r"shape \(10000000, 10000000\)"):
             Tensor(np.ones((10_000_000, 1)), requires_grad=True) * np.ones((1, 10_000_000))
@@ -289,7 +327,57 @@ def _differentiate_in_a_child(queue):
     queue.put((grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0])).tolist(), ag.is_recording()))
 
 
+def _draw_in_a_child(queue):
+    queue.put(ag.default_generator().random(3).tolist())
+
+
 class TestConcurrency:
+    @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+    @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+    def test_forked_processes_draw_numbers_of_their_own(self):
+        context = multiprocessing.get_context("fork")
+
+        def drawn():
+            generator, queue, found = ag.manual_seed(3), context.Queue(), []
+            for _ in range(3):
+                child = context.Process(target=_draw_in_a_child, args=(queue,))
+                child.start()
+                found.append(tuple(queue.get(timeout=60)))
+                child.join(timeout=60)
+            return [*found, tuple(generator.random(3))]
+
+        alone = tuple(ag.manual_seed(3).random(3))
+        found = drawn()
+        assert found[-1] == alone
+        assert len(set(found)) == 4
+
+    def test_eight_threads_differentiate_a_shared_tensor(self):
+        data = np.linspace(-1.0, 1.0, 50)
+        data.flags.writeable = False
+        shared, answers = Tensor(data), []
+
+        def work():
+            for _ in range(50):
+                w = tracked(np.ones(50))
+                np.sum(np.tanh(w * shared) * data).backward()
+                answers.append(w.grad)
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        expected = data * data / np.cosh(data) ** 2
+        assert len(answers) == 400
+        for answer in answers:
+            np.testing.assert_allclose(answer, expected, rtol=1e-12, atol=1e-15)
+        assert not data.flags.writeable
+
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
     def test_a_forked_process_differentiates(self):
         context = multiprocessing.get_context("fork")
@@ -336,3 +424,35 @@ class TestConcurrency:
         stop.set()
         writer.join()
         assert answers <= {0.0}
+
+
+@functools.cache
+def names_of_tests(file):
+    """The tests of a file, without importing it: ``Class::function``, or ``function``."""
+    body = ast.parse((HERE.parent / file).read_text(encoding="utf-8")).body
+    functions = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    classes = [node for node in body if isinstance(node, ast.ClassDef)]
+    methods = {f"{c.name}::{node.name}" for c in classes for node in c.body if isinstance(node, ast.FunctionDef)}
+    return frozenset(name for name in functions | methods if name.rpartition("::")[2].startswith("test_"))
+
+
+class TestRows:
+    """The list of situations, and the tests that it names."""
+
+    @pytest.mark.parametrize("row", [row for rows in ROWS.values() for row in rows], ids=lambda row: row.situation)
+    def test_every_situation_has_tests_that_exist(self, row):
+        assert row.tests
+        assert row.outcome
+        for test in row.ids:
+            file, _, name = test.partition("::")
+            assert name in names_of_tests(file), f"{row.situation!r} names {test}, which does not exist"
+
+    def test_every_test_of_abuse_belongs_to_a_situation(self):
+        named = {test for rows in ROWS.values() for row in rows for test in row.ids}
+        for file in ("tests/test_abuse.py", "tests/test_abuse_nn.py"):
+            own = {f"{file}::{name}" for name in names_of_tests(file) if not name.startswith("TestRows::")}
+            assert own <= named, own - named
+
+    def test_situations_are_told_apart(self):
+        situations = [row.situation for rows in ROWS.values() for row in rows]
+        assert len(set(situations)) == len(situations) > 70

@@ -6,7 +6,9 @@ share: their numbers are copied in and out.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -110,11 +112,12 @@ class Block:
 
     def moved(self, present: list[bool] | None) -> None:
         """Write the numbers of Values back, and make graphs that saved the old ones stale."""
+        moved = [p for p, here in zip(self.params, present or repeat(True), strict=False) if here]
         if not self.of_arrays:
-            for p, x in zip(self.params, self.data.tolist(), strict=True):
-                p._data = x
-        moved = self.params
-        graph.mark_written(moved if present is None else [p for p, here in zip(moved, present, strict=True) if here])
+            # Ctrl-C finds all of them written or none, and no graph that is stale without knowing it.
+            graph.mark_written(moved)
+            deque(map(setattr, self.params, repeat("_data"), self.data.tolist()), maxlen=0)
+        graph.mark_written(moved)
 
     def make_state(self, slots: Mapping[str, float], numbers: Mapping[str, float]) -> bool:
         """Make the state arrays, and the numbers of each part, that are missing; return whether any was."""
