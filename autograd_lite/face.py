@@ -52,7 +52,6 @@ def _compared(function: Callable[..., Any], node: Node, other: object) -> Any:
     return plainly(function, node, other) if isinstance(other, _KNOWN) else NotImplemented
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 def _untracked(function: np.ufunc) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return an operator that plain data has, for the nodes that stand for plain data while `compile` records."""
 
@@ -75,6 +74,7 @@ def _untracked(function: np.ufunc) -> tuple[Callable[..., Any], Callable[..., An
     return forward, reflected
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Face(Node):
     """A node that behaves as a number or an array in Python and NumPy code."""
 
@@ -114,12 +114,6 @@ class Face(Node):
     if TYPE_CHECKING:  # the methods that `add_methods` gives
 
         def __getattr__(self, name: str) -> Any: ...
-
-    __and__, __rand__ = _untracked(np.bitwise_and)
-    __or__, __ror__ = _untracked(np.bitwise_or)
-    __xor__, __rxor__ = _untracked(np.bitwise_xor)
-    __mod__, __rmod__ = _untracked(np.remainder)
-    __floordiv__, __rfloordiv__ = _untracked(np.floor_divide)
 
     def __invert__(self) -> Any:
         if (tape := modes.tape()) is not None and tape.may_call((self,), {}):
@@ -215,6 +209,12 @@ class Face(Node):
             raise NoRuleError(f"{error}: autograd_lite.{name} does not take that argument of np.{name}.") from None
 
 
+for _name, _function in (
+    ("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor), ("mod", np.remainder),
+    ("floordiv", np.floor_divide),
+):  # fmt: skip
+    for _prefix, _operator in zip(("", "r"), _untracked(_function), strict=True):
+        setattr(Face, f"__{_prefix}{_name}__", _operator)
 Face.__hash__ = object.__hash__  # type: ignore[method-assign]  # a class that defines __eq__ has none
 
 
