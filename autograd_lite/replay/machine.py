@@ -13,13 +13,45 @@ import numpy as np
 from numba.extending import get_cython_function_address
 
 from autograd_lite.replay import machine_kernel as kernel
+from autograd_lite.replay.buffers import lay_out
+from autograd_lite.replay.lower import lower
 from autograd_lite.replay.machine_code import CELLS, POOL, Numbers, RefusedError, Segment, assemble
 from autograd_lite.replay.machine_memory import Memory
+from autograd_lite.replay.optimise import optimise
+from autograd_lite.replay.plan_groups import grouped
+from autograd_lite.replay.plan_steps import perform
 from autograd_lite.replay.primitive import Effect, Plan, Step, reads_of, writes_of
+from autograd_lite.replay.program import Program
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "build"]
 
 _DGEMM, _SGEMM = (get_cython_function_address("scipy.linalg.cython_blas", name) for name in ("dgemm", "sgemm"))
+
+
+def build(program: Program) -> Callable[[Sequence[Any]], list[Any]]:
+    """Return the function that runs a program on the arrays of its inputs and returns those of its outputs, copied."""
+    plan = grouped(optimise(lower(program)))
+    lay_out(plan)
+    return Pool(plan, [program.spots[n].is_array for n in program.outputs])
+
+
+class Pool:
+    """Machines for one plan: each thread that is inside it at the same time has its own."""
+
+    def __init__(self, plan: Plan, of_arrays: Sequence[bool]) -> None:
+        self.plan = plan
+        self._new = functools.partial(Machine, plan, of_arrays)
+        self._idle = [self._new()]
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        try:
+            machine = self._idle.pop()
+        except IndexError:
+            machine = self._new()
+        try:
+            return machine(inputs)
+        finally:
+            self._idle.append(machine)
 
 
 class Machine:
@@ -29,8 +61,8 @@ class Machine:
     ----------
     plan : Plan
         Laid out in memory.
-    by_numpy : callable
-        ``by_numpy(step, arrays)`` runs a step that the machine refuses, on the list of all arrays by number.
+    of_arrays : sequence of bool
+        Which outputs are to be arrays; the others are floats.
 
     Attributes
     ----------
@@ -40,54 +72,71 @@ class Machine:
         What runs as Python calls, and why.
     """
 
-    def __init__(self, plan: Plan, by_numpy: Callable[[Step, list[Any]], None]) -> None:
-        self.segments: list[Segment] = []
+    def __init__(self, plan: Plan, of_arrays: Sequence[bool]) -> None:
         self.refused: list[tuple[Step, str]] = []
-        self._by_numpy = by_numpy
         numbers, slots = Numbers(plan), dict[int, int]()
+        parts = self._parted(plan, numbers, slots)
+        self.segments = [part for part in parts if isinstance(part, Segment)]
+        by_python = [part for part in parts if not isinstance(part, Segment)]
+        touched = {n for step in by_python for n in (*reads_of(step), *writes_of(step))}
+        arrays = [n for n, is_array in zip(plan.outputs, of_arrays, strict=True) if is_array]
+        given = [*arrays, *(n for step in plan.steps if isinstance(step, Effect) for n in step.reads)]
+        fresh = {n for n in map(plan.owner, given) if plan.arrays[n].owner == "temp"}
+        floats = [n for n, is_array in zip(plan.outputs, of_arrays, strict=True) if not is_array]
+        self._memory = memory = Memory(plan, slots, touched | set(plan.outputs), fresh, floats)
+        self._kept = {n for n in given if plan.owner(n) not in fresh and plan.arrays[plan.owner(n)].owner != "leaf"}
+        memory.own(CELLS, np.zeros(numbers.count))
+        memory.own(POOL, np.array(numbers.pool))
+        memory.settle(self.segments)
+        self._parts = [self._prepared(part) for part in parts]
+        first: set[int] = set()
+        self._outputs = []
+        for n, is_array in zip(plan.outputs, of_arrays, strict=True):
+            owner = plan.owner(n)
+            self._outputs.append((n, is_array, is_array and (owner not in fresh or owner in first)))
+            first.add(owner)
+
+    def _parted(self, plan: Plan, numbers: Numbers, slots: dict[int, int]) -> list[Segment | Step]:
+        """Return the plan as segments and, between them, what the machine refuses."""
         parts: list[Segment | Step] = []
         for step in plan.steps:
-            segment = parts[-1] if parts and isinstance(parts[-1], Segment) else Segment(numbers, slots)
+            last = parts[-1] if parts else None
+            segment = last if isinstance(last, Segment) else Segment(numbers, slots)
             try:
                 assemble(plan, step, segment)
             except RefusedError as why:
                 self.refused.append((step, str(why)))
                 parts.append(step)
             else:
-                if not (parts and parts[-1] is segment):
+                if segment is not last:
                     parts.append(segment)
-        self.segments = [part for part in parts if isinstance(part, Segment)]
-        by_python = [part for part in parts if not isinstance(part, Segment)]
-        wanted = {n for step in by_python for n in (*reads_of(step), *writes_of(step))} | set(plan.outputs)
-        self._memory = memory = Memory(plan, slots, wanted)
-        for segment in self.segments:
-            memory.give(segment)
-        memory.own(CELLS, np.zeros(numbers.count))
-        memory.own(POOL, np.array(numbers.pool))
-        memory.settle()
-        self._parts = [self._prepared(part) for part in parts]
-        self._outputs = [(n, plan.owner(n) in plan.fresh) for n in plan.outputs]
+        return parts
 
     def _prepared(self, part: Segment | Step) -> Callable[[], None]:
         memory = self._memory
         if isinstance(part, Segment):
             code = np.array(part.code, np.int64)
             micro = np.concatenate([np.zeros((0, 5), np.int32), *part.micro])
-            registers, scratch = memory.registers, memory.scratch
             part.code, part.micro = [], []
-            return functools.partial(kernel.run, code, micro, memory.addresses, registers, scratch, _DGEMM, _SGEMM)
+            room = memory.registers, memory.scratch
+            return functools.partial(kernel.run, code, micro, memory.addresses, *room, _DGEMM, _SGEMM)
         if isinstance(part, Effect):
             return functools.partial(self._effect, part)
-        return functools.partial(self._by_numpy, part, memory.arrays)
+        return functools.partial(perform, part, memory.arrays)
 
     def _effect(self, step: Effect) -> None:
         arrays = self._memory.arrays
-        step.function(*[arrays[n] for n in step.reads])
+        step.function(*[arrays[n].copy() if n in self._kept else arrays[n] for n in step.reads])
         self._memory.reread()
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
-        self._memory.begin(inputs)
-        for part in self._parts:
-            part()
-        arrays = self._memory.arrays
-        return [arrays[n] if fresh else arrays[n].copy() for n, fresh in self._outputs]
+        memory = self._memory
+        with np.errstate(all="ignore"):
+            memory.begin(inputs)
+            for part in self._parts:
+                part()
+        arrays, numbers = memory.arrays, iter(memory.floats())
+        return [
+            (arrays[n].copy() if copy else arrays[n]) if is_array else next(numbers)
+            for n, is_array, copy in self._outputs
+        ]

@@ -39,6 +39,10 @@ class Memory:
         Owner -> place in the table of addresses.
     wanted : set of int
         The arrays that Python code reads or writes.
+    given : set of int
+        Temps that leave the plan: each run has new memory for them.
+    floats : sequence of int
+        Arrays of shape ``()`` that leave it as floats.
 
     Attributes
     ----------
@@ -49,13 +53,14 @@ class Memory:
         By number; up to date for the wanted ones.
     """
 
-    def __init__(self, plan: Plan, slots: dict[int, int], wanted: set[int]) -> None:
+    def __init__(
+        self, plan: Plan, slots: dict[int, int], wanted: set[int], given: set[int], floats: Sequence[int]
+    ) -> None:
         self._plan, self._slots = plan, slots
         self._arena = _room(plan.arena)
         self.arrays: list[Any] = [None] * len(plan.arrays)
         self.addresses = np.zeros(len(slots), np.int64)
         self._kept: list[Any] = []  # memory that the table points to
-        self._registers = self._scratch = 0
         owners = [n for n in slots if n >= 0]
         needed = dict.fromkeys([*owners, *(plan.owner(n) for n in wanted)])
         self._views = [(n, plan.arrays[n]) for n in sorted(wanted) if plan.arrays[n].owner == "view"]
@@ -77,11 +82,14 @@ class Memory:
                 value_numbers.append(number)
             elif array.owner == "leaf":
                 self._leaves.append([number, array.source, None, None])
-            elif number in plan.fresh:
+            elif number in given:
                 fresh.append(number)
             elif number in plan.places:
                 start = plan.places[number]
                 self._fix(number, self._arena[start : start + array.nbytes].view(array.dtype).reshape(array.shape))
+        self._floats = floats
+        self._results = np.zeros(len(floats))
+        self._placed = self._place_floats()
         self._numbers = np.zeros(len(self._values))
         for i, number in enumerate(value_numbers):
             self._fix(number, self._numbers[i : i + 1].reshape(()))
@@ -125,21 +133,31 @@ class Memory:
         self._fresh_slots = np.array([slot for slot, _ in placed], np.intp)
         self._fresh_offsets = np.array([o for _, o in placed], np.int64)
 
+    def _place_floats(self) -> bool:
+        """Let what leaves as floats lie together, if each is a number of the plan's own and leaves once."""
+        arrays = self._plan.arrays
+        if len(set(self._floats)) < len(self._floats) or any(arrays[n].owner != "temp" for n in self._floats):
+            return False
+        if any(arrays[n].dtype != np.float64 for n in self._floats):
+            return False
+        for i, number in enumerate(self._floats):
+            self._fix(number, self._results[i : i + 1].reshape(()))
+        return True
+
+    def floats(self) -> list[float]:
+        """Return what leaves as floats."""
+        return self._results.tolist() if self._placed else [float(self.arrays[n]) for n in self._floats]
+
     def own(self, owner: int, array: _Array) -> None:
         """Let memory that is no array of the plan be found under this number."""
         if owner in self._slots:
             self.addresses[self._slots[owner]] = _address(array)
             self._kept.append(array)
 
-    def give(self, segment: Segment) -> None:
-        """Make room for what a segment needs; its numbers go to the end of the common ones."""
-        self._registers = max(self._registers, segment.registers)
-        self._scratch = max(self._scratch, segment.scratch)
-
-    def settle(self) -> None:
+    def settle(self, segments: Sequence[Segment]) -> None:
         """Allocate what all segments share."""
-        self.registers = np.zeros(max(self._registers, 1), np.int64)
-        self._lanes = _room(self._scratch)
+        self.registers = np.zeros(max((s.registers for s in segments), default=1), np.int64)
+        self._lanes = _room(max((s.scratch for s in segments), default=_ALIGNED))
         self.scratch = _address(self._lanes)
 
     def begin(self, inputs: Sequence[Any]) -> None:
