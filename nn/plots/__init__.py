@@ -7,6 +7,7 @@ draws into axes that are there, and ``path=`` saves as PNG, SVG or PDF.
 from nn.plots.boundary import boundary_strip as boundary_strip, decision_boundary as decision_boundary
 from nn.plots.curves import compare_runs as compare_runs, learning_curves as learning_curves
 from nn.plots.film import boundary_film as boundary_film
+from nn.plots.landscape import loss_surface as loss_surface, surface as surface
 from nn.plots.layers import (
     dead_units as dead_units,
     gradient_norms as gradient_norms,
@@ -15,5 +16,4 @@ from nn.plots.layers import (
 from nn.plots.look import bare as bare, lines as lines, panels as panels, plain as plain
 from nn.plots.recorder import Recorder as Recorder
 from nn.plots.ridges import distributions as distributions
-from nn.plots.surface import loss_surface as loss_surface, surface as surface
 from nn.plots.tiles import confusion_matrix as confusion_matrix, filters as filters, images as images

@@ -253,7 +253,9 @@ def recorded_states(recorder: Any, what: str) -> list[tuple[int, dict[str, Array
 
 def chosen_epochs(count: int, wanted: int) -> list[int]:
     """Return which of some snapshots to look at, the early ones close together because most happens there."""
-    return [int(i) - 1 for i in np.unique(np.geomspace(1, count, min(wanted, count)).round())]
+    if count <= wanted:
+        return list(range(count))
+    return [int(i) - 1 for i in np.unique(np.geomspace(1, count, wanted).round())]
 
 
 def frame(

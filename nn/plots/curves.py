@@ -98,7 +98,7 @@ def learning_curves(
         places = list(panels(1, len(names), 5.2, 3.8)[1].flat)
     for axes, name in zip(places, names, strict=True):
         _panel(axes, name, numbers, training, validation)
-    if title and ax is None:
+    if title and len(places) > 1:
         places[0].figure.suptitle(title, fontsize=12)
     elif title:
         places[0].set_title(title, loc="left", fontsize=11)
@@ -190,5 +190,6 @@ def compare_runs(
         epochs, values = zip(*numbers[column], strict=True)
         series[run] = (epochs, values)
     log = "loss" in column or column == "lr"
-    ylabel = f"{column.replace('_', ' ')}{' (log scale)' if log else ''}"
+    what = "learning rate" if column == "lr" else column.replace("_", " ")
+    ylabel = f"{what}{' (log scale)' if log else ''}"
     return lines(series, ax=ax, path=path, title=title, ylabel=ylabel, log=log, legend=legend)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -158,5 +159,5 @@ def _write_page(path: Path, frames: Sequence[Frame], title: str) -> None:
         hidden = "" if i == len(frames) - 1 else " hidden"
         entries.append(f'<img src="{source}" alt="{html.escape(f.words)}" data-epoch="{f.epoch}"{hidden}>')
     page = resources.files(__package__).joinpath("film.html").read_text(encoding="utf-8")
-    page = page.replace("%TITLE%", html.escape(title)).replace("%LAST%", str(len(frames) - 1))
-    path.write_text(page.replace("%FRAMES%", "\n".join(entries)), encoding="utf-8")
+    parts = {"TITLE": html.escape(title), "LAST": str(len(frames) - 1), "FRAMES": "\n".join(entries)}
+    path.write_text(re.sub("%(TITLE|LAST|FRAMES)%", lambda match: parts[match[1]], page), encoding="utf-8")

@@ -105,7 +105,7 @@ def style(i: int) -> dict[str, Any]:
     """Return the look of the i-th of several lines: no two of 28 have colour, dashes and marker in common."""
     return {
         "color": PALETTE[i % 7],
-        "linestyle": _DASHES[(i + i // 7) % 4],
+        "linestyle": _DASHES[i % 4],
         "marker": _MARKERS[i % 7],
         "markersize": 4,
         "linewidth": 1.6,

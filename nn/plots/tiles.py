@@ -220,7 +220,8 @@ def confusion_matrix(
     if truth.size == 0:
         raise ValueError("there are no samples to count: output and target are empty")
     classes = _classes(output, truth, names)
-    counts = metrics.confusion_matrix(output, target, threshold, classes)
+    # Of one class scikit-learn warns that there may be more.
+    counts = metrics.confusion_matrix(output, target, threshold, classes) if classes > 1 else np.array([[truth.size]])
     from sklearn.metrics import ConfusionMatrixDisplay
 
     size = max(2.4 + 0.42 * classes, 3.4)
