@@ -250,6 +250,10 @@ class TestValues:
         with pytest.raises(ArgumentsError, match="the value of x"):
             value_of("x", text, np.random.default_rng(0))
 
+    def test_arrays_that_no_memory_holds_are_not_drawn(self):
+        with pytest.raises(ArgumentsError, match=r"no array has the shape \(10001, 10000\)"):
+            value_of("x", "randn(10001, 10000)", np.random.default_rng(0))
+
     def test_files_of_objects_are_not_unpickled(self, tmp_path):
         path = tmp_path / "evil.npy"
         np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)

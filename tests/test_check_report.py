@@ -71,6 +71,7 @@ class TestText:
             assert re.findall("[·░▒▓█]", line) == ["·", "·", "·", "█", "█"]
             assert line.endswith("█ 2       █ 2")
         assert not any("relative error of the gradient of input 0" in line for line in lines)
+        assert any(line.split()[:2] == ["█", "from"] and line.endswith("blank: not compared") for line in lines)
 
     def test_a_large_matrix_is_folded_and_every_wrong_entry_shows(self):
         report = made({(3, 7), (99, 199)}, (100, 200))
@@ -93,8 +94,8 @@ class TestText:
         )
         text = str(report)
         assert "most likely: The gradient of input 0 is twice what it should be." in text
-        assert "Divide by 2." in text
-        assert "   or: The sign is flipped. Multiply by -1." in text
+        assert "\n   what to do: Divide by 2.\n" in text
+        assert "\n   or: The sign is flipped.\n   what to do: Multiply by -1.\n" in text
         assert "the function changed its input 0\n" in text
         assert text.endswith("note: 2 entries lie at a kink\nnote: first line\n      second line")
         assert max(map(len, text.splitlines())) <= 100
@@ -198,6 +199,14 @@ class TestHeat:
         assert heat.columns == ["0", "1", "2"]
         assert np.argwhere(heat.wrong).tolist() == [[2, 2]]
 
+    def test_an_almost_empty_map_is_left_out(self):
+        errors = np.full((100, 100), np.nan)
+        errors[3, 4] = 0.5
+        report = Report(entries=[entry((3, 4), 2.0, 1.0, 9.0)], errors={"0": errors})
+        assert "worst: gradient of input 0 at index (3, 4)" in str(report)
+        assert "relative error of" not in str(report)
+        assert "entry by entry" not in report.html()
+
     def test_entries_that_were_not_compared_stay_blank(self):
         errors = np.full((2, 3), np.nan)
         errors[1, 2] = 0.5
@@ -218,6 +227,13 @@ class TestHeat:
         assert np.all(folded.error[folded.wrong] == 0.5)
         assert len(folded.rows) == len(folded.error)
         assert len(folded.columns) == folded.error.shape[1]
+
+    def test_a_wrong_entry_is_never_hidden_by_a_right_one_near_zero(self):
+        report = Report(entries=[entry((0,), 1e-30, 0.0, 0.0), entry((1,), 1.0 + 1e-5, 1.0, 9.0)])
+        (heat,) = heats(report)
+        folded = heat.folded(1, 1)
+        assert folded.wrong.tolist() == [[True]]
+        assert short(float(folded.error[0, 0])) == "1e-5"
 
 
 def luminance(colour):

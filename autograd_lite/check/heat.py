@@ -14,6 +14,7 @@ __all__ = ["BOUNDS", "Heat", "heats", "level", "short"]
 
 # A wrong entry is of the highest level whose bound its relative error reaches; 0 is for those that are right.
 BOUNDS = (0.0, 1e-6, 1e-3, 0.1)
+_TELLING = 0.05
 _SUSPECT = 1e-6  # from where an entry counts as wrong that was located without a comparison of its own
 
 
@@ -53,6 +54,12 @@ class Heat:
     def columns(self) -> list[str]:
         """The labels of the columns: the last index of their first entry."""
         return [str(j * self.block[1]) for j in range(self.error.shape[1])]
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there is a pattern to be seen: several entries, of which more than a few were compared."""
+        known = int(np.count_nonzero(~np.isnan(self.error)))
+        return self.error.size > 1 and known >= _TELLING * self.error.size
 
     def folded(self, rows: int, columns: int) -> Heat:
         """Return the same errors in at most so many rows and columns."""

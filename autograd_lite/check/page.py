@@ -113,8 +113,12 @@ def _list(title: str, items: Iterable[str]) -> str:
 def _diagnoses(diagnoses: list[Diagnosis]) -> str:
     if not diagnoses:
         return ""
-    items = "".join(f"<li>{_safe(d.sentence)} {_safe(d.remedy)}</li>" for d in diagnoses)
+    items = "".join(f"<li>{_safe(d.sentence)}{_remedy(d)}</li>" for d in diagnoses)
     return f'<h3>Most likely</h3><ol class="diagnoses">{items}</ol>'
+
+
+def _remedy(diagnosis: Diagnosis) -> str:
+    return f'<br><span class="faint">What to do:</span> {_safe(diagnosis.remedy)}' if diagnosis.remedy else ""
 
 
 def _worst(entry: Entry) -> str:
@@ -152,7 +156,7 @@ def _inputs(report: Report) -> str:
 
 
 def _tables(report: Report) -> list[str]:
-    found = [heat for heat in heats(report) if heat.error.size > 1]
+    found = [heat for heat in heats(report) if heat.is_telling]
     if not found:
         return []
     bounds = [f"from {short(bound)}" if bound else "less, yet wrong" for bound in BOUNDS]

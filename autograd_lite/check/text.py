@@ -39,7 +39,7 @@ def as_text(report: Report, paint: Paint = PLAIN) -> str:
         if report.worst is not None and not report.worst.ok:
             lines += _worst(report.worst, paint)
         lines += _diagnoses(report.diagnoses[:_DIAGNOSES], paint)
-        wrong = [heat for heat in heats(report) if heat.error.size > 1 and np.any(heat.wrong)]
+        wrong = [heat for heat in heats(report) if heat.is_telling and np.any(heat.wrong)]
         for heat in wrong[:_TABLES]:
             lines += _table(heat, paint)
         if wrong:
@@ -130,8 +130,10 @@ def _diagnoses(diagnoses: Sequence[Diagnosis], paint: Paint) -> list[str]:
     lines = []
     for k, diagnosis in enumerate(diagnoses):
         label = "most likely: " if k == 0 else "or: "
-        said = _hanging(label, f"{diagnosis.sentence} {diagnosis.remedy}".strip(), "" if k == 0 else "   ")
-        lines += [line.replace(label, paint.bold(label), 1) if i == 0 else line for i, line in enumerate(said)]
+        said = _hanging(label, diagnosis.sentence, "" if k == 0 else "   ")
+        lines += [said[0].replace(label, paint.bold(label), 1), *said[1:]]
+        if diagnosis.remedy:
+            lines += _hanging("what to do: ", diagnosis.remedy, "   ")
     return lines
 
 
