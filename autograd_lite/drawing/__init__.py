@@ -2,6 +2,7 @@
 
 from autograd_lite.drawing.capture import graph_of
 from autograd_lite.drawing.layout import LayoutError
+from autograd_lite.drawing.page import page_of
 from autograd_lite.drawing.picture import Options, draw, draw_dot, save_graph
 from autograd_lite.drawing.record import EdgeRecord, GraphRecord, NodeRecord, Summary
 from autograd_lite.drawing.text import text_tree
@@ -17,6 +18,7 @@ __all__ = [
     "draw",
     "draw_dot",
     "graph_of",
+    "page_of",
     "save_graph",
     "text_tree",
     "trace",

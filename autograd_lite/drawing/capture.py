@@ -6,6 +6,7 @@ import contextlib
 import gc
 import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from autograd_lite.trees import flatten
 __all__ = ["graph_of"]
 
 _TRACED = 2000  # rules that are printed, at most
+_CELL = re.compile(r".*[/\\]ipykernel_\d+[/\\]\d+\.py:(\d+)")
 _NOTHING = (None, None)  # local derivative and share of an operand that gets no gradient
 
 
@@ -214,11 +216,11 @@ def _frozen(x: Any) -> Any:
 
 
 def _short_place(place: str | None) -> str | None:
-    """Write a path under the working directory relative to it."""
+    """Write a path under the working directory relative to it, and no path for the cell of a notebook."""
     if place is None:
         return None
-    here = os.getcwd() + os.sep
-    return place.removeprefix(here)
+    cell = _CELL.fullmatch(place)
+    return f"line {cell[1]} of a cell" if cell else place.removeprefix(os.getcwd() + os.sep)
 
 
 def _scope_of(path: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from autograd_lite.drawing.record import EdgeRecord, GraphRecord, NodeRecord, Nu
 from autograd_lite.drawing.view import Box, View, group_lines, view_of
 from autograd_lite.drawing.words import clean, node_lines, rule, title_of
 
-__all__ = ["page_of"]
+__all__ = ["Page", "page_of"]
 
 _OPEN = 300  # boxes that are drawn without folding, though they are not read at one glance
 _SCRIPTS = ("page_data.js", "page_graph.js", "page_details.js", "page.js")
@@ -30,7 +30,20 @@ _SINGLE = frozenset(("leaf", "constant", "result"))
 _CHARACTER, _LINE = 7.3, 15.0  # of the page's 12-pixel monospaced font
 
 
-def page_of(y: Any, **options: Unpack[Options]) -> str:
+class Page(str):
+    """The text of a page, which a notebook shows as the page itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<a page of {len(self):,} characters>"
+
+    def _repr_html_(self) -> str:
+        style = "width:100%;height:640px;border:1px solid #8884;border-radius:6px"
+        return f'<iframe title="Computation graph" style="{style}" srcdoc="{html.escape(self)}"></iframe>'
+
+
+def page_of(y: Any, **options: Unpack[Options]) -> Page:
     """Return an HTML page that shows a graph; its modules and folded groups open and close in the page.
 
     Parameters
@@ -38,6 +51,13 @@ def page_of(y: Any, **options: Unpack[Options]) -> str:
     y : Value, Tensor, a container of them, or GraphRecord
     **options
         See `Options`; ``depth`` and ``collapse`` say what is collapsed when the page opens.
+
+    Examples
+    --------
+    >>> from autograd_lite import Value
+    >>> from autograd_lite.drawing import page_of
+    >>> page_of(Value(1.0).exp())[:15]
+    '<!DOCTYPE html>'
     """
     record = record_of(y, options.get("names"))
     chosen: dict[str, Any] = {k: v for k, v in options.items() if k in VIEW_OPTIONS}
@@ -57,7 +77,7 @@ def page_of(y: Any, **options: Unpack[Options]) -> str:
         part.placing = placing
     data = _data(record, trees)
     data["theme"] = options.get("theme", "auto")
-    return _filled(data)
+    return Page(_filled(data))
 
 
 def _placed(sheets: list[Sheet], rankdir: str, timeout: float) -> list[Placing]:

@@ -67,7 +67,7 @@ for _name, _sign, _function in (
     ("eq", "==", np.equal), ("ne", "!=", np.not_equal), ("and", "&", np.logical_and), ("or", "|", np.logical_or),
 ):  # fmt: skip
     setattr(_Symbol, f"__{_name}__", _plain(_sign, _function))
-_Symbol.__hash__ = object.__hash__  # type: ignore[assignment]
+_Symbol.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 def rule_texts(node: Node) -> dict[int, str]:
