@@ -16,7 +16,7 @@ from autograd_lite.replay.primitive import (
     writes_of,
 )
 
-__all__ = ["lay_out", "lives"]
+__all__ = ["exports", "lay_out", "lives"]
 
 _ALIGNED = 64
 
@@ -27,11 +27,18 @@ def lay_out(plan: Plan) -> None:
     plan.fresh = _leaving(plan)
     plan.places = {}
     arena = _Arena()
+    exported = exports(plan)
+    kept = {n for block in exported.values() for n in block}
     ending: dict[int, list[int]] = {}
     for number, position in last.items():
         ending.setdefault(position, []).append(number)
     for position, step in enumerate(plan.steps):
-        dying = {n for n in ending.get(position, ()) if n in plan.places}
+        if isinstance(step, Scalars):  # side by side, and for good
+            block = exported[id(step)]
+            start = arena.taken(8 * len(block))
+            plan.places.update(zip(block, range(start, start + 8 * len(block), 8), strict=True))
+            continue
+        dying = {n for n in ending.get(position, ()) if n in plan.places and n not in kept}
         for w in dict.fromkeys(map(plan.owner, writes_of(step))):
             if w in plan.places or w in plan.fresh or plan.arrays[w].owner != "temp":
                 continue
@@ -47,6 +54,15 @@ def lay_out(plan: Plan) -> None:
             arena.given_back(plan.places[n], plan.arrays[n].nbytes)
     plan.arena = arena.size
     assert all(first[n] <= last[n] for n in last)
+
+
+def exports(plan: Plan) -> dict[int, list[int]]:
+    """Return for each table (by ``id``) the numbers that outputs and other steps want of it, in its order."""
+    tables = [s for s in plan.steps if isinstance(s, Scalars)]
+    if not tables:
+        return {}
+    wanted = {n for s in plan.steps for n in reads_of(s)} | set(plan.outputs)
+    return {id(t): [n for n in writes_of(t) if n in wanted] for t in tables}
 
 
 def lives(plan: Plan) -> tuple[dict[int, int], dict[int, int]]:

@@ -14,9 +14,10 @@ import numpy as np
 from autograd_lite import graph
 from autograd_lite.graph import Patch
 from autograd_lite.ops.record import Op
-from autograd_lite.replay import plan_numpy, plan_rules
+from autograd_lite.replay import calls, plan_numpy, plan_rules
 from autograd_lite.replay.plan_builder import Builder
-from autograd_lite.replay.plan_symbol import Symbol, is_basic, symbol_of, where
+from autograd_lite.replay.plan_symbol import Symbol, is_basic, scaled, symbol_of
+from autograd_lite.replay.plan_table import Table
 from autograd_lite.replay.primitive import Array, Effect, Elementwise, Plan
 from autograd_lite.replay.program import Instruction, Program, Spot
 
@@ -61,8 +62,15 @@ class _Lowering:
 
     def run(self) -> Plan:
         with np.errstate(all="ignore"):
+            for n, spot in enumerate(self.program.spots):
+                if not spot.is_array and spot.role != "result":
+                    self.number(n)
+            table = Table(self.program, self.builder, self.numbers)
             for step in self.program.instructions:
-                getattr(self, "_" + step.kind)(step)
+                if not table.take(step):
+                    table.flush()
+                    getattr(self, "_" + step.kind)(step)
+            table.flush()
             self.builder.plan.outputs = [self.number(r) for r in self.program.outputs]
         return self.builder.plan
 
@@ -195,7 +203,7 @@ class _Lowering:
         if not op.is_elementwise:
             return [rule(g, y, *args, **step.params)]  # type: ignore[operator,misc]
         is_array = self.program.spots[step.reads[1]].is_array
-        return [_scaled(g, rule(y, *args) if callable(rule) else rule, op.singular, is_array)]
+        return [scaled(g, rule(y, *args) if callable(rule) else rule, op.singular, is_array)]
 
     def _variadic(self, step: Instruction, op: Op) -> list[Any]:
         rule: Any = plan_rules.VJP.get((op.name, 0), op.rules[0])
@@ -257,8 +265,57 @@ class _Lowering:
             self.owned.add(write)
 
     def _call(self, step: Instruction) -> None:
-        assert step.run is not None
-        self.call(step, _Plainly(step.run, {}, self._plain_numbers(step.reads)), getattr(step.run, "__name__", "call"))
+        run = step.run
+        assert run is not None
+        if run is calls.same:
+            self.numbers[step.writes[0]] = self.number(step.reads[0])
+            return
+        for n in step.reads:
+            self.number(n)
+        if step.pure and (found := self.attempt(lambda: self._expanded(run, step))) is not None:
+            self.numbers.update((w, n) for w, n in zip(step.writes, found, strict=True) if w >= 0)
+            return
+        name = (
+            getattr(run, "name", None) or getattr(run, "method", None) or getattr(run, "__name__", type(run).__name__)
+        )
+        self.call(step, _Plainly(run, {}, self._plain_numbers(step.reads)), str(name))
+
+    def _expanded(self, run: Any, step: Instruction) -> list[int] | None:
+        """Write a function without a derivative out in steps."""
+        spots = [self.program.spots[w] if w >= 0 else None for w in step.writes]
+        reads = [self.operand(n) for n in step.reads]
+        if isinstance(run, calls.Gathered):
+            return [self._gathered(run, reads)]
+        if run is np.array or isinstance(run, calls.Cast):
+            results: Any = [self.symbol(step.reads[0]).astype(spots[0].dtype if spots[0] else None)]
+        elif isinstance(run, calls.Called):
+            args, options = run.template.filled(reads)
+            result = run.function(*args, **options)
+            results = result if isinstance(result, (list, tuple)) else [result]
+        else:
+            return None
+        found = [-1 if s is None else self.fitted(x, s) for x, s in zip(results, spots, strict=True)]
+        return None if None in found else found  # type: ignore[return-value]
+
+    def _gathered(self, run: calls.Gathered, reads: list[Any]) -> int:
+        """Add up gradients that are zero but for some entries, in one array."""
+        zeros = Symbol(self.builder, self.builder.filled(run.shape, run.dtype, 0))
+        total = reads[0].copy() if run.has_base else zeros
+        at = int(run.has_base)
+        for op, operand, params, count in run.parts:
+            rule: Any = op.rules[operand]
+            patch = rule(*reads[at : at + count], **params)
+            at += count
+            value = symbol_of(self.builder, patch.value, total.dtype)
+            if is_basic(patch.index) and not patch.repeats:
+                part = total[patch.index]
+                self.builder.written(
+                    "add", (part.number, self.builder.broadcast(value.number, part.shape)), part.number
+                )
+            else:
+                function = functools.partial(_with_patch, index=patch.index, repeats=patch.repeats)
+                total = value.called(function, (total, value), total, "scatter_add")
+        return int(total.number)
 
     def _effect(self, step: Instruction) -> None:
         assert step.run is not None
@@ -268,7 +325,7 @@ class _Lowering:
         for leaf in step.overwrites:
             renewed.append(self._source(leaf))
             self.numbers[leaf] = renewed[-1]
-        name = getattr(step.run, "__name__", "effect")
+        name = getattr(step.run, "__name__", type(step.run).__name__)
         self.builder.plan.steps.append(Effect(plain, reads, tuple(renewed), name))
 
 
@@ -278,6 +335,12 @@ _BOOL = np.dtype(np.bool_)
 class _Like(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+
+
+def _with_patch(total: Any, value: Any, index: Any, repeats: bool) -> Any:
+    total = total.copy()
+    Patch(index, value, repeats).add_to(total)
+    return total
 
 
 class _Plainly:
@@ -332,18 +395,3 @@ def _dense(value: Any, index: Any, repeats: bool, shape: tuple[int, ...], dtype:
     zeros = np.zeros(shape, dtype)
     Patch(index, value, repeats).add_to(zeros)
     return zeros
-
-
-def _scaled(g: Symbol, slope: Any, singular: bool, is_array: bool) -> Any:
-    """Multiply a gradient by a slope, an exact zero winning over an infinity; as the passes do."""
-    if type(slope) is int or type(slope) is float:
-        return g if slope == 1 else g * slope if slope else np.zeros_like(g)
-    if not isinstance(slope, Symbol):
-        slope = symbol_of(g.builder, slope, g.dtype)
-    if slope.dtype == np.bool_:
-        return where(slope, g, 0)
-    if singular and not is_array:
-        return where(g == 0, 0, g * slope)
-    if singular:
-        slope = where((g == 0) & ~np.isfinite(slope), 0, slope)
-    return g * slope

@@ -173,7 +173,17 @@ def _renamed(step: Step, state: _Rewriting) -> Step:
             return Call(function, tuple(map(at, reads)), writes, pure, name)
         case Effect(function, reads, renews, name):
             return Effect(function, tuple(map(at, reads)), renews, name)
+        case Scalars():
+            moved = {n: to for n in reads_of(step) if (to := at(n)) != n}
+            return _moved_columns(step, moved, len(state.plan.arrays)) if moved else step
     return step
+
+
+def _moved_columns(table: Scalars, moved: dict[int, int], count: int) -> Scalars:
+    numbers = np.arange(count + 1, dtype=np.int32)
+    numbers[count] = -1  # that of an operand that there is not is at the end
+    numbers[list(moved)] = list(moved.values())
+    return Scalars(table.codes, numbers[table.a], numbers[table.b], numbers[table.c], table.writes)
 
 
 def _is_there(step: Step, state: _Rewriting) -> bool:
@@ -285,9 +295,28 @@ def _without_dead(plan: Plan) -> Plan:
                 step.pure,
                 step.name,
             )
+        if isinstance(step, Scalars):
+            step = _needed_rows(step, wanted)
         wanted.update(map(plan.owner, reads_of(step)))
         kept.append(step)
     return Plan(plan.arrays, kept[::-1], plan.outputs)
+
+
+def _needed_rows(table: Scalars, wanted: set[int]) -> Scalars:
+    """Return the table without the rows whose numbers nobody reads."""
+    needed = set(wanted)
+    columns = [x.tolist() for x in (table.writes, table.a, table.b, table.c)]
+    kept = []
+    for i, (w, a, b, c) in enumerate(zip(*(column[::-1] for column in columns), strict=True)):
+        if w in needed:
+            needed.add(a)
+            needed.add(b)
+            needed.add(c)
+            kept.append(i)
+    if len(kept) == len(table.writes):
+        return table
+    rows = len(table.writes) - 1 - np.array(kept[::-1])
+    return Scalars(table.codes[rows], table.a[rows], table.b[rows], table.c[rows], table.writes[rows])
 
 
 def _placed_at_once(plan: Plan) -> Plan:

@@ -11,11 +11,25 @@ from numpy.lib.stride_tricks import as_strided
 
 from autograd_lite import graph
 from autograd_lite.ops.record import TABLE
-from autograd_lite.replay.buffers import lay_out
+from autograd_lite.replay.buffers import exports, lay_out
 from autograd_lite.replay.lower import lower
 from autograd_lite.replay.optimise import optimise
+from autograd_lite.replay.plan_scalars import Levels, TableRun
 from autograd_lite.replay.plan_steps import store
-from autograd_lite.replay.primitive import Call, Effect, Elementwise, Fill, Matmul, Plan, Reduce, Step, writes_of
+from autograd_lite.replay.primitive import (
+    Array,
+    Call,
+    Effect,
+    Elementwise,
+    Fill,
+    Matmul,
+    Plan,
+    Reduce,
+    Scalars,
+    Step,
+    reads_of,
+    writes_of,
+)
 from autograd_lite.replay.program import Program
 
 __all__ = ["Run", "build", "memory_of", "planned"]
@@ -50,7 +64,10 @@ class Run:
     def __init__(self, plan: Plan, of_arrays: Sequence[bool]) -> None:
         self.plan = plan
         self.of_arrays = of_arrays
-        self.source, self._bound = _written(plan, of_arrays)
+        source = _Source(plan, of_arrays)
+        self.source, self._bound = source.text()
+        self._tables = [(wanted, Levels(t)) for t, wanted in source.tables]
+        self._named = {*source.used, *(plan.owner(n) for n in source.used)}
         self._code = compile(self.source, "<plan>", "exec")
         self._idle = [self._instance()]
 
@@ -68,9 +85,15 @@ class Run:
         namespace = dict(self._bound)
         arena = _aligned(self.plan.arena)
         for number, place in self.plan.places.items():
+            if number in self._named:
+                array = self.plan.arrays[number]
+                namespace[f"a{number}"] = np.ndarray(array.shape, array.dtype, arena, place)
+        for i, (wanted, levels) in enumerate(self._tables):
+            start = self.plan.places[wanted[0]] if wanted else 0
+            block = np.ndarray((len(wanted),), np.float64, arena, start)
+            namespace[f"s{i}"] = TableRun(self.plan, wanted, block, levels)
+        for number in self._named:
             array = self.plan.arrays[number]
-            namespace[f"a{number}"] = np.ndarray(array.shape, array.dtype, arena, place)
-        for number, array in enumerate(self.plan.arrays):
             if array.owner == "view" and (whole := namespace.get(f"a{array.source}")) is not None:
                 namespace[f"a{number}"] = _part(whole, array)
         exec(self._code, namespace)  # our own text, of names and numbers that `_written` made
@@ -111,11 +134,6 @@ def memory_of(plan: Plan, inputs: Sequence[Any]) -> list[Any]:
     return arrays
 
 
-def _written(plan: Plan, of_arrays: Sequence[bool]) -> tuple[str, dict[str, Any]]:
-    """Return the source of the function, and what its names stand for besides the plan's memory."""
-    return _Source(plan, of_arrays).text()
-
-
 _HELPERS: dict[str, Any] = {
     "copyto": np.copyto, "dot": np.dot, "matmul": np.matmul, "where_": np.where, "empty": np.empty, "full": np.full,
     "store": store, "asarray": np.asarray, "array": np.array, "contiguous": np.ascontiguousarray, "part": _part,
@@ -132,21 +150,31 @@ class _Source:
         self.bound: dict[str, Any] = dict(_HELPERS)
         self.state: list[str] = []  # names that live from run to run
         self.views: dict[int, list[int]] = {}
-        used = self._used()
+        exported = exports(plan)
+        self.tables = [(s, exported[id(s)]) for s in plan.steps if isinstance(s, Scalars)]
+        self.given = {n: (i, k) for i, (_, block) in enumerate(self.tables) for k, n in enumerate(block)}
+        self.used = used = self._used()
         for number in used:
             array = plan.arrays[number]
             if array.owner == "view":
                 self.views.setdefault(array.source, []).append(number)
-        self.used = used
-        self.done: set[int] = set()
+        self.met = 0
 
-    def _used(self) -> list[int]:
-        from autograd_lite.replay.primitive import reads_of
-
-        used = dict.fromkeys(self.plan.outputs)
+    def _used(self) -> dict[int, None]:
+        """Return the arrays that the text names."""
+        used = {n: None for n in self.plan.outputs if n not in self.given}
         for step in self.plan.steps:
-            used.update(dict.fromkeys((*reads_of(step), *writes_of(step))))
-        return list(used)
+            if isinstance(step, Scalars):
+                used.update(dict.fromkeys(self._passed(step)))
+            else:
+                used.update(dict.fromkeys((*reads_of(step), *writes_of(step))))
+        return used
+
+    def _passed(self, table: Scalars) -> list[int]:
+        """Return the arrays that a table gets from the text, in the order of its own list of them."""
+        arrays = self.plan.arrays
+        owners = dict.fromkeys(self.plan.owner(n) for n in sorted(reads_of(table)) if not _is_fetched(arrays[n]))
+        return list(owners)
 
     def text(self) -> tuple[str, dict[str, Any]]:
         plan = self.plan
@@ -164,7 +192,10 @@ class _Source:
         taken: set[int] = set()
         results = []
         for n, is_array in zip(plan.outputs, self.of_arrays, strict=True):
-            if not is_array:
+            if n in self.given:
+                i, k = self.given[n]
+                results.append(f"array(v{i}[{k}])" if is_array else f"v{i}[{k}]")
+            elif not is_array:
                 results.append(f"float(a{n})")
             elif n in plan.fresh and n not in taken:
                 taken.add(n)
@@ -256,6 +287,10 @@ class _Source:
                 i = len(self.bound)
                 self.bound[f"f{i}"] = function
                 self.lines.append(f"f{i}({', '.join(map(self._handed, reads))})")
+            case Scalars():
+                passed = [f"a{n}" if n in self.plan.places else f"contiguous(a{n})" for n in self._passed(step)]
+                self.lines.append(f"v{self.met} = s{self.met}(inputs, ({''.join(p + ', ' for p in passed)}))")
+                self.met += 1
             case _:
                 raise TypeError(f"{type(step).__name__} has no NumPy call")
 
@@ -308,6 +343,12 @@ class _Source:
         reduce = self._named(f"{name}_reduce", getattr(np, name).reduce)
         axis = None if len(axes) == len(x.shape) else axes[0] if len(axes) == 1 else axes
         self.lines.append(f"{reduce}(a{read}, {axis}, None, a{write})")
+
+
+def _is_fetched(array: Array) -> bool:
+    """Return whether a table fetches a number by itself."""
+    is_value = array.owner == "leaf" and not array.source.is_array
+    return is_value or array.owner == "input" or (array.owner == "constant" and array.frozen)
 
 
 _BLAS_ROWS = 4096  # so many rows are summed faster by a product with ones

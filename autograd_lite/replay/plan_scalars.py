@@ -6,14 +6,14 @@ calls on arrays of numbers; a long chain, in which each waits for the one before
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from autograd_lite.replay.primitive import SCALAR_NAMES, Scalars
+from autograd_lite.replay.primitive import SCALAR_NAMES, Plan, Scalars
 
-__all__ = ["Levels", "run_scalars"]
+__all__ = ["Levels", "TableRun", "run_scalars"]
 
 Column = np.ndarray[Any, Any]
 
@@ -102,6 +102,56 @@ def _compact(index: Column) -> Any:
     return index.astype(np.intp)
 
 
+class TableRun:
+    """A table bound to its memory: ``run(inputs, arrays) -> list of float``, the numbers that are wanted elsewhere.
+
+    Parameters
+    ----------
+    plan : Plan
+    wanted : list of int
+        The numbers to be given out.
+    block : ndarray
+        Their place in the arena, side by side.
+    levels : Levels
+    """
+
+    def __init__(self, plan: Plan, wanted: list[int], block: Column, levels: Levels) -> None:
+        self.levels, self.block = levels, block
+        self.memory = np.empty(levels.size)
+        self.given = _compact(levels.place[wanted]) if wanted else slice(0, 0)
+        leaves: list[tuple[int, Any]] = []
+        inputs: list[tuple[int, Any]] = []
+        owners: dict[int, tuple[list[int], list[int]]] = {}
+        for place, n in enumerate(levels.sources.tolist()):
+            array = plan.arrays[n]
+            if array.owner == "constant" and array.frozen:
+                self.memory[place] = array.source
+            elif array.owner == "leaf" and not array.source.is_array:
+                leaves.append((place, array.source))
+            elif array.owner == "input":
+                inputs.append((place, array.source))
+            else:
+                places, entries = owners.setdefault(plan.owner(n), ([], []))
+                places.append(place)
+                entries.append(array.offset)
+        self.leaves, self.leaf_places = [x for _, x in leaves], _compact(np.array([p for p, _ in leaves], int))
+        self.inputs, self.input_places = [x for _, x in inputs], _compact(np.array([p for p, _ in inputs], int))
+        self.owners = list(owners)
+        self.parts = [(_compact(np.array(p)), _compact(np.array(e))) for p, e in owners.values()]
+
+    def __call__(self, inputs: Sequence[Any], arrays: Sequence[Any]) -> list[float]:
+        memory = self.memory
+        if self.leaves:
+            memory[self.leaf_places] = [x._data for x in self.leaves]
+        if self.inputs:
+            memory[self.input_places] = [inputs[i] for i in self.inputs]
+        for (places, entries), array in zip(self.parts, arrays, strict=True):
+            memory[places] = array.reshape(-1)[entries]
+        self.levels.run(memory)
+        self.block[:] = memory[self.given]
+        return self.block.tolist()  # type: ignore[no-any-return]
+
+
 def run_scalars(table: Scalars, arrays: Any) -> None:
     """Run a table of steps on the arrays of a plan, by number."""
     levels = Levels(table)
@@ -110,4 +160,5 @@ def run_scalars(table: Scalars, arrays: Any) -> None:
     with np.errstate(all="ignore"):
         levels.run(memory)
     for n in table.writes.tolist():
-        arrays[n][...] = memory[levels.place[n]]
+        if arrays[n] is not None:
+            arrays[n][...] = memory[levels.place[n]]

@@ -15,7 +15,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from autograd_lite.replay.plan_builder import Builder, UnfoldableError
 from autograd_lite.replay.primitive import Array
 
-__all__ = ["Symbol", "as_number", "functions", "is_basic", "symbol_of", "where"]
+__all__ = ["Symbol", "as_number", "functions", "is_basic", "scaled", "symbol_of", "where"]
 
 _REDUCTIONS = frozenset(("add", "multiply", "maximum", "minimum", "logical_or", "logical_and"))
 _ON_TRUTH = {
@@ -354,6 +354,21 @@ def where(condition: Any, x: Any, y: Any) -> Symbol:
     shape = np.broadcast_shapes(chosen.shape, *(s.shape for s in symbols))
     reads = [builder.cast(chosen.number, _BOOL), *(builder.cast(s.number, dtype) for s in symbols)]
     return Symbol(builder, builder.elementwise("where", reads, shape, dtype), weak and dtype.kind == "f")
+
+
+def scaled(g: Symbol, slope: Any, singular: bool, is_array: bool) -> Any:
+    """Multiply a gradient by a slope, an exact zero winning over an infinity; as the passes do."""
+    if type(slope) is int or type(slope) is float:
+        return g if slope == 1 else g * slope if slope else np.zeros_like(g)
+    if not isinstance(slope, Symbol):
+        slope = symbol_of(g.builder, slope, g.dtype)
+    if slope.dtype == np.bool_:
+        return where(slope, g, 0)
+    if singular and not is_array:
+        return where(g == 0, 0, g * slope)
+    if singular:
+        slope = where((g == 0) & ~np.isfinite(slope), 0, slope)
+    return g * slope
 
 
 def _matmul(x: Any, y: Any) -> Symbol:
