@@ -24,6 +24,7 @@ _DTYPES = {
     "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
 }  # fmt: skip
 _FORMAT = "nn checkpoint 1"
+_CHECKSUMS = "sha256 of tensors"  # in the metadata, which other readers pass over
 
 
 class CheckpointError(ValueError):
@@ -54,7 +55,7 @@ def save_weights(model: Module | Mapping[str, Any], path: PathLike, metadata: Ma
 
     state = model.state_dict() if isinstance(model, Module) else model
     arrays = {key: _in_order(graph.data_of(x)) for key, x in state.items()}
-    write_atomically(path, save(arrays, metadata=None if metadata is None else dict(metadata)))
+    write_atomically(path, save(arrays, metadata={**(metadata or {}), _CHECKSUMS: json.dumps(_checksums(arrays))}))
 
 
 def load_weights(path: PathLike) -> dict[str, Array]:
@@ -72,7 +73,8 @@ def load_weights(path: PathLike) -> dict[str, Array]:
     Raises
     ------
     CheckpointError
-        When the file is truncated or not a safetensors file.
+        When the file is truncated, not a safetensors file, or, if `save_weights` wrote it, damaged in any tensor, which
+        the error names.
     """
     return _read(path)[0]
 
@@ -107,7 +109,8 @@ def save_checkpoint(path: PathLike, state: Mapping[str, Any]) -> None:
 
     arrays: dict[str, Array] = {}
     text = json.dumps(_encoded(dict(state), "", arrays))
-    metadata = {"format": _FORMAT, "state": text, "sha256": _digest(text, arrays)}
+    checksums = json.dumps(_checksums(arrays))
+    metadata = {"format": _FORMAT, "state": text, _CHECKSUMS: checksums, "sha256": _digest(text, checksums)}
     write_atomically(path, save(arrays, metadata=metadata))
 
 
@@ -134,7 +137,7 @@ def load_checkpoint(path: PathLike) -> dict[str, Any]:
     if written != _FORMAT:
         raise CheckpointError(f"{os.fspath(path)} is a safetensors file, but not a checkpoint: load_weights reads it")
     text = metadata.get("state", "")
-    if metadata.get("sha256") != _digest(text, arrays):
+    if metadata.get("sha256") != _digest(text, metadata.get(_CHECKSUMS, "")):
         raise CheckpointError(f"{os.fspath(path)} is damaged: its contents do not fit its checksum")
     try:
         state = _decoded(json.loads(text), arrays)
@@ -183,7 +186,15 @@ def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, str]]:
         raise CheckpointError(f"{os.fspath(path)} is not a whole safetensors file: {error}") from None
     # The library has checked the header by now, but does not give the metadata of bytes.
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return {name: _array_of(path, name, entry) for name, entry in entries}, header.get("__metadata__", {})
+    arrays = {name: _array_of(path, name, entry) for name, entry in entries}
+    metadata = header.get("__metadata__", {})
+    if _CHECKSUMS in metadata:
+        found, written = _checksums(arrays), _checksums_of(metadata[_CHECKSUMS])
+        damaged = [name for name in found.keys() | written.keys() if found.get(name) != written.get(name)]
+        if damaged:
+            names = ", ".join(map(repr, sorted(damaged)))
+            raise CheckpointError(f"{os.fspath(path)} is damaged: {names} does not fit its checksum")
+    return arrays, metadata
 
 
 def _array_of(path: PathLike, name: str, entry: Mapping[str, Any]) -> Array:
@@ -202,13 +213,23 @@ def _in_order(x: Any) -> Array:
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
-def _digest(text: str, arrays: Mapping[str, Array]) -> str:
-    sha = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        sha.update(f"{name} {array.dtype.name} {array.shape}".encode())
-        sha.update(array.tobytes())
-    return sha.hexdigest()
+def _checksums(arrays: Mapping[str, Array]) -> dict[str, str]:
+    return {
+        name: hashlib.sha256(f"{array.dtype.name} {array.shape}".encode() + array.tobytes()).hexdigest()
+        for name, array in sorted(arrays.items())
+    }
+
+
+def _checksums_of(text: str) -> dict[str, str]:
+    try:
+        checksums = json.loads(text)
+    except (ValueError, RecursionError):
+        checksums = None
+    return checksums if isinstance(checksums, dict) else {"the list of checksums": ""}
+
+
+def _digest(text: str, checksums: str) -> str:
+    return hashlib.sha256(f"{text}{checksums}".encode()).hexdigest()
 
 
 def _encoded(x: Any, path: str, arrays: dict[str, Array]) -> Any:

@@ -202,6 +202,14 @@ class TestInterruptions:
         assert contents == {b"old", b"new"}
 
 
+def loaded(load, path):
+    """Return why a file is refused, and what it holds when it is not."""
+    try:
+        return "", load(path)
+    except CheckpointError as error:
+        return str(error), {}
+
+
 FULL_DISK = """
 import resource, signal, sys
 import numpy as np
@@ -289,6 +297,35 @@ class TestFiles:
             assert tracemalloc.get_traced_memory()[1] < 2_000_000
         finally:
             tracemalloc.stop()
+
+    def test_a_damaged_tensor_is_named(self, tmp_path):
+        arrays = {"first": np.arange(4.0), "second": np.arange(6, dtype=np.float32)}
+        for save, load, name in ((save_weights, load_weights, "w"), (save_checkpoint, load_checkpoint, "s")):
+            path = tmp_path / name
+            save(*((arrays, path) if save is save_weights else (path, arrays)))
+            whole = path.read_bytes()
+            start = 8 + int.from_bytes(whole[:8], "little")
+            for i in range(len(whole)):
+                broken = bytearray(whole)
+                broken[i] ^= 1 << i % 8
+                path.write_bytes(broken)
+                refusal, found = loaded(load, path)
+                if i >= start:
+                    assert "does not fit its checksum" in refusal
+                    assert ("'first'" in refusal) != ("'second'" in refusal)
+                elif refusal:
+                    assert path.name in refusal
+                else:  # a key that is for other readers
+                    assert all(np.array_equal(found.pop(key), x) for key, x in arrays.items())
+                    assert not found
+
+    def test_weights_of_other_programs_have_no_checksums(self, tmp_path):
+        from safetensors.numpy import load_file, save_file
+
+        save_file({"w": np.arange(3.0)}, tmp_path / "theirs")
+        assert load_weights(tmp_path / "theirs")["w"].tolist() == [0.0, 1.0, 2.0]
+        save_weights({"w": np.arange(3.0)}, tmp_path / "ours", metadata={"epoch": "3"})
+        assert load_file(tmp_path / "ours")["w"].tolist() == [0.0, 1.0, 2.0]
 
     def test_names_of_tensors_are_no_paths(self, tmp_path):
         inner = tmp_path / "inner"
