@@ -112,8 +112,8 @@ def test_no_hook_and_no_reference_stays_behind() -> None:
 @pytest.mark.parametrize(
     ("epochs", "batches", "expected"),
     [
-        (4, 40, [1, 2, 3, 4]),  # an epoch is long enough
-        (100, 15, [1, *range(2, 101, 2)]),  # 30 batches
+        (4, 80, [1, 2, 3, 4]),  # an epoch is long enough
+        (100, 40, [1, *range(2, 101, 2)]),  # 80 batches
         (25, 1, [1, *range(2, 25, 2), 25]),  # at least ten looks
         (1, 1, [1]),
     ],
