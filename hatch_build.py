@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ __all__ = [
 
 SWITCH = "AUTOGRAD_LITE_MYPYC"
 MODULES = ("graph", "face", "value", "floatpass")
-_TOOLS = ["mypy>=1.18", "setuptools>=77"]
+_TOOLS = ["mypy>=2.4", "setuptools>=77"]
 _CONFIG = """\
 [mypy]
 ignore_errors = True
@@ -106,6 +107,46 @@ def _without_declarations(source: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _with_docstrings(code: str, root: Path) -> str:
+    """Put the docstrings into the generated C, beside the signatures: mypyc leaves them out."""
+    for module in MODULES:
+        for node in ast.parse((root / "autograd_lite" / f"{module}.py").read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                code = _documented(code, rf"\(PyCFunction\)CPyPy_{module}___{node.name},[^\"]*", node)
+            elif isinstance(node, ast.ClassDef):
+                methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
+                code = _documented(code, rf"CPyType_{module}___{node.name}_template_ = .*?tp_doc = ", node)
+                for name, method in methods.items():
+                    start = rf"\(PyCFunction\)CPyPy_{module}___{node.name}___{name},[^\"]*"
+                    code = _documented(code, start, method)
+    return code
+
+
+def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
+    """Return how a function or a class is called, as ``inspect`` reads it from a docstring."""
+    inner = node.body if isinstance(node, ast.ClassDef) else [node]
+    for function in inner:
+        if isinstance(function, ast.FunctionDef) and (function is node or function.name == "__init__"):
+            for argument in (*function.args.args, *function.args.kwonlyargs):
+                argument.annotation = None
+            arguments = ast.unparse(function.args)
+            is_class = isinstance(node, ast.ClassDef)
+            arguments = arguments.removeprefix("self, ") if is_class else arguments.replace("self", "$self", 1)
+            return f"{node.name}({arguments})\\n--\\n\\n"
+    return ""
+
+
+def _documented(code: str, start: str, node: ast.FunctionDef | ast.ClassDef) -> str:
+    """Write a docstring into the first PyDoc_STR after ``start``, and a signature where there is none."""
+    text = ast.get_docstring(node)
+    if text is None:
+        return code
+    quoted = "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode())
+    signature = _signature(node)
+    found = re.compile(rf'({start}PyDoc_STR\()(?:NULL|"([^"]*)")\)', re.DOTALL)
+    return found.sub(lambda m: f'{m[1]}"{m[2] or signature}{quoted}")', code, count=1)
+
+
 def compile_engine(root: Path, work: Path) -> None:
     """Compile the modules of ``root`` to ``work / "out"``; the current directory must be ``work``."""
     from mypyc.build import mypycify
@@ -118,9 +159,11 @@ def compile_engine(root: Path, work: Path) -> None:
     Path("mypy.ini").write_text(_CONFIG, encoding="utf-8")
     extensions = mypycify(
         ["--config-file=mypy.ini", *(str(path.relative_to(work)) for path in paths)],
-        group_name="autograd_lite",
+        group_name="autograd_lite._native",
         debug_level="0",
     )
+    for path in work.glob("build/**/__native_*.c"):
+        path.write_text(_with_docstrings(path.read_text(encoding="utf-8"), root), encoding="utf-8")
     for extension in extensions:
         extension.extra_compile_args = [flag for flag in extension.extra_compile_args if flag != "-Werror"]
     build = Distribution({"name": "autograd_lite", "ext_modules": extensions}).get_command_obj("build_ext")

@@ -52,7 +52,7 @@ def engine_info() -> EngineInfo:
 
     package = sys.modules[__package__]
     modules = (name for name in sys.modules if name.startswith(f"{__package__}."))
-    compiled = (name for name in modules if isinstance(sys.modules[name].__spec__.loader, ExtensionFileLoader))  # type: ignore[union-attr]
+    compiled = (name for name in modules if _is_compiled(name))
     return EngineInfo(
         version=package.__version__,
         compiled=tuple(sorted(name.rpartition(".")[2] for name in compiled)),
@@ -61,6 +61,11 @@ def engine_info() -> EngineInfo:
         blas=_blas(),
         machine=f"{platform.system()} {platform.machine()}",
     )
+
+
+def _is_compiled(name: str) -> bool:
+    spec = sys.modules[name].__spec__
+    return spec is not None and isinstance(spec.loader, ExtensionFileLoader) and not name.endswith("__mypyc")
 
 
 def _blas() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 
@@ -40,7 +40,8 @@ class Node:
         Which operands are tracked nodes.
     """
 
-    __slots__ = ("_epoch", "grad", "label", "op")
+    state: ClassVar[tuple[str, ...]] = ("_epoch", "grad", "label", "op")  # __slots__, which mypyc drops
+    __slots__ = state
     _epoch: int
     grad: Any
     label: str | None

@@ -9,11 +9,12 @@ from autograd_lite.graph import Node
 
 __all__ = ["reduce", "shallow"]
 
-_STATE = ("_data", "grad", "label")
+_NUMBERS = ("_data", "_epoch")
 
 
 def _all_slots(cls: type) -> list[str]:
-    return [name for base in cls.__mro__ for name in base.__dict__.get("__slots__", ()) if name != "__weakref__"]
+    names = (vars(base).get("state") or vars(base).get("__slots__", ()) for base in cls.__mro__)
+    return [name for found in names for name in found if name != "__weakref__"]
 
 
 def shallow(node: Any) -> Any:
@@ -62,7 +63,8 @@ def _rebuild(rows: list[Any]) -> Any:
         if op is None:
             node = cls.__new__(cls)
             for name in _all_slots(cls):
-                setattr(node, name, None)
+                if name not in _NUMBERS:
+                    setattr(node, name, None)
             if node.is_array:
                 node.operands, node.edges, node.args, node.params = (), (), (), {}
         else:

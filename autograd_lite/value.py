@@ -64,7 +64,8 @@ class Value(Face):
     (10.0, 6.0)
     """
 
-    __slots__ = ("_data", "a", "b")
+    state: ClassVar[tuple[str, ...]] = ("_data", "a", "b")
+    __slots__ = state
     _data: float
     a: Any  # the operands: two, or one and None, or a tuple of them and None
     b: Any
