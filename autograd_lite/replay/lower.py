@@ -15,7 +15,8 @@ from autograd_lite import graph
 from autograd_lite.graph import Patch
 from autograd_lite.ops.record import Op
 from autograd_lite.replay import calls, plan_numpy, plan_rules
-from autograd_lite.replay.plan_builder import Builder
+from autograd_lite.replay.plan_builder import Builder, UnfoldableError
+from autograd_lite.replay.plan_effects import Unfolding
 from autograd_lite.replay.plan_symbol import Symbol, is_basic, scaled, symbol_of
 from autograd_lite.replay.plan_table import Table
 from autograd_lite.replay.primitive import Array, Effect, Elementwise, Plan
@@ -53,12 +54,12 @@ class _Lowering:
         self.numbers: dict[int, int] = {}  # spot -> array
         self.patches: dict[int, _Patched] = {}
         self.owned: set[int] = set()  # spots whose memory nobody else holds, so that a patch may be added in place
-        self.uses: dict[int, int] = {}
+        self.uses = [0] * len(program.spots)
         for step in program.instructions:
             for r in step.reads:
-                self.uses[r] = self.uses.get(r, 0) + 1
+                self.uses[r] += 1
         for r in program.outputs:
-            self.uses[r] = self.uses.get(r, 0) + 2
+            self.uses[r] += 2
 
     def run(self) -> Plan:
         with np.errstate(all="ignore"):
@@ -66,10 +67,12 @@ class _Lowering:
                 if not spot.is_array and spot.role != "result":
                     self.number(n)
             table = Table(self.program, self.builder, self.numbers)
+            table.prepare()
             for step in self.program.instructions:
                 if not table.take(step):
                     table.flush()
                     getattr(self, "_" + step.kind)(step)
+                    table.renewed(step.overwrites)
             table.flush()
             self.builder.plan.outputs = [self.number(r) for r in self.program.outputs]
         return self.builder.plan
@@ -325,8 +328,26 @@ class _Lowering:
         for leaf in step.overwrites:
             renewed.append(self._source(leaf))
             self.numbers[leaf] = renewed[-1]
+        if self._unfolded(step, reads, tuple(renewed)):
+            return
         name = getattr(step.run, "__name__", type(step.run).__name__)
         self.builder.plan.steps.append(Effect(plain, reads, tuple(renewed), name))
+
+    def _unfolded(self, step: Instruction, reads: tuple[int, ...], renewed: tuple[int, ...]) -> bool:
+        """Let an effect that knows how write itself out; return whether it has."""
+        unfold = getattr(step.run, "unfold", None)
+        if unfold is None:
+            return False
+        plan = self.builder.plan
+        before = len(plan.arrays), len(plan.steps)
+        self.builder.mark = len(plan.arrays)
+        try:
+            if unfold(Unfolding(self.builder, reads, renewed)):
+                return True
+        except UnfoldableError:
+            pass
+        self.builder.undo(*before)
+        return False
 
 
 _BOOL = np.dtype(np.bool_)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -77,11 +76,11 @@ class Adam(Optimizer):
         if group["amsgrad"]:
             second = np.maximum(state["max_exp_avg_sq"], second, out=state["max_exp_avg_sq"])
         root = np.sqrt(second, out=g)
-        root /= math.sqrt(1 - beta2**step)
+        root /= (1 - beta2**step) ** 0.5
         root += group["eps"]
         move = np.divide(first, root, out=g)
         move *= lr / (1 - beta1**step)
-        if shrink:
+        if shrink is not None:
             move += shrink * w
         w -= move
 
@@ -182,18 +181,18 @@ class NAdam(Optimizer):
         g *= lr * (1 - mu) / (1 - product)
         g += first * (lr * mu_next / (1 - product * mu_next))
         g /= root
-        if shrink:
+        if shrink is not None:
             g += shrink * w
         w -= g
 
 
-def _decay_weights(w: Array, g: Array, group: dict[str, Any]) -> float:
+def _decay_weights(w: Array, g: Array, group: dict[str, Any]) -> float | None:
     """Turn the gradient round for a climb, add the L2 penalty's; return by what part weights shrink if decoupled."""
     if group["maximize"]:
         np.negative(g, out=g)
     if not group["weight_decay"]:
-        return 0.0
+        return None
     if group["decoupled_weight_decay"]:
-        return float(group["lr"] * group["weight_decay"])
+        return group["lr"] * group["weight_decay"]  # type: ignore[no-any-return]
     g += group["weight_decay"] * w
-    return 0.0
+    return None

@@ -12,6 +12,7 @@ from autograd_lite.graph import Node
 from autograd_lite.modes import tape
 from autograd_lite.taped import effect
 from nn.optim.block import Array, Block, blocks_of
+from nn.optim.move import Move
 
 __all__ = ["Optimizer"]
 
@@ -140,7 +141,9 @@ class Optimizer:
         if tape() is None:
             self._move()
         else:
-            self._move_taped()
+            move = Move(self)
+            params = [p for group in self.param_groups for p in group["params"]]
+            effect(move, [p.grad for p in move.present], params)
         return loss
 
     def _move(self) -> None:
@@ -161,20 +164,6 @@ class Optimizer:
                     else:
                         block.moved(present)
         self.has_stepped = True
-
-    def _move_taped(self) -> None:
-        params = [p for group in self.param_groups for p in group["params"]]
-        present = [p for p in params if p.grad is not None]
-        absent = [p for p in params if p.grad is None]
-
-        def move(*gradients: Any) -> None:
-            for p, g in zip(present, gradients, strict=True):
-                p.grad = g
-            for p in absent:
-                p.grad = None
-            self._move()
-
-        effect(move, [p.grad for p in present], params)
 
     def _replay_reads(self) -> Any:
         """Return what a recording depends on: not the rates and counters, which each step reads anew."""

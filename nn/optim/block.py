@@ -78,6 +78,10 @@ class Block:
         self.parts = [Part(0, len(params))]
         self._aim()
 
+    def is_aimed(self) -> bool:
+        """Return whether every parameter is a view of the flat array still."""
+        return bool(self._rows) and all(p._data is view for p, view, _ in self._rows)
+
     def gather(self) -> list[bool] | None:
         """Bring data and gradients into the flat arrays; say which parameters have one, None standing for all."""
         if not self.of_arrays:
