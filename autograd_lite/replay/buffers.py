@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bisect
 
+import numpy as np
+
 from autograd_lite.replay.primitive import (
     Call,
     Effect,
@@ -61,8 +63,8 @@ def exports(plan: Plan) -> dict[int, list[int]]:
     tables = [s for s in plan.steps if isinstance(s, Scalars)]
     if not tables:
         return {}
-    wanted = {n for s in plan.steps for n in reads_of(s)} | set(plan.outputs)
-    return {id(t): [n for n in writes_of(t) if n in wanted] for t in tables}
+    wanted = np.array(sorted({n for s in plan.steps for n in reads_of(s)} | set(plan.outputs)), np.int64)
+    return {id(t): t.writes[np.isin(t.writes, wanted)].tolist() for t in tables}
 
 
 def lives(plan: Plan) -> tuple[dict[int, int], dict[int, int]]:
@@ -70,7 +72,7 @@ def lives(plan: Plan) -> tuple[dict[int, int], dict[int, int]]:
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for position, step in enumerate(plan.steps):
-        for number in (*reads_of(step), *writes_of(step)):
+        for number in reads_of(step) if isinstance(step, Scalars) else (*reads_of(step), *writes_of(step)):
             owner = plan.owner(number)
             if plan.arrays[owner].owner == "temp":
                 first.setdefault(owner, position)
@@ -90,7 +92,7 @@ def _leaving(plan: Plan) -> set[int]:
     writers: dict[int, int] = {}
     for step in plan.steps:
         if isinstance(step, (Group, Scalars)):
-            leaving.difference_update(reads_of(step), writes_of(step))
+            leaving.difference_update(reads_of(step), writes_of(step) if leaving else ())
             continue
         for number in (*reads_of(step), *writes_of(step)):
             if plan.arrays[number].owner == "view":

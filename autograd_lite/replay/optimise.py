@@ -50,7 +50,7 @@ class _Rewriting:
         self.same: dict[int, int] = {}
         self.views: dict[tuple[Any, ...], int] = {}
         self.viewed = {a.source for a in plan.arrays if a.owner == "view"}
-        self.written = Counter(w for s in plan.steps for w in map(plan.owner, writes_of(s)))
+        self.written = written_parts(plan)
         self.versions: Counter[int] = Counter()
         self.known: dict[Any, int] = {}
         self.numbers: dict[tuple[str, bytes], int] = {}
@@ -126,6 +126,11 @@ class _Rewriting:
         return self.numbers[key]
 
 
+def written_parts(plan: Plan) -> Counter[int]:
+    """Return how often each array, or a part of it, is written; the numbers of tables, written once, are left out."""
+    return Counter(plan.owner(w) for s in plan.steps if not isinstance(s, Scalars) for w in writes_of(s))
+
+
 def value_of(plan: Plan, number: int) -> Any:
     """Return the entries of an array that nobody can change; None for the others."""
     array = plan.arrays[number]
@@ -148,6 +153,9 @@ def _simplified(plan: Plan) -> Plan:
     with np.errstate(all="ignore"):
         for step in plan.steps:
             step = _renamed(step, state)
+            if isinstance(step, Scalars):
+                state.plan.steps.append(step)
+                continue
             once = all(plan.arrays[w].owner == "temp" and state.written[w] == 1 for w in writes_of(step))
             if once and _is_there(step, state):
                 continue
@@ -282,6 +290,12 @@ def _without_dead(plan: Plan) -> Plan:
     wanted = {plan.owner(n) for n in plan.outputs}
     kept: list[Step] = []
     for step in reversed(plan.steps):
+        if isinstance(step, Scalars):
+            step = _needed_rows(step, wanted)
+            if len(step.writes):
+                wanted.update(map(plan.owner, reads_of(step)))
+                kept.append(step)
+            continue
         writes = [plan.owner(w) for w in writes_of(step)]
         if isinstance(step, Effect) or (isinstance(step, Call) and not step.pure):
             pass
@@ -295,8 +309,6 @@ def _without_dead(plan: Plan) -> Plan:
                 step.pure,
                 step.name,
             )
-        if isinstance(step, Scalars):
-            step = _needed_rows(step, wanted)
         wanted.update(map(plan.owner, reads_of(step)))
         kept.append(step)
     return Plan(plan.arrays, kept[::-1], plan.outputs)
@@ -315,7 +327,7 @@ def _needed_rows(table: Scalars, wanted: set[int]) -> Scalars:
             kept.append(i)
     if len(kept) == len(table.writes):
         return table
-    rows = len(table.writes) - 1 - np.array(kept[::-1])
+    rows = len(table.writes) - 1 - np.array(kept[::-1], np.int64)
     return Scalars(table.codes[rows], table.a[rows], table.b[rows], table.c[rows], table.writes[rows])
 
 
@@ -325,14 +337,15 @@ def _placed_at_once(plan: Plan) -> Plan:
     As for the states of a recurrent network, which are collected in one array.
     """
     arrays = list(plan.arrays)
-    written = Counter(w for s in plan.steps for w in map(plan.owner, writes_of(s)))
+    written = written_parts(plan)
     parts = _collected(plan)
     makers = {
         s.write: s for s in plan.steps if isinstance(s, (Elementwise, Reduce)) and arrays[s.write].owner == "temp"
     }
     leaving = set(plan.outputs).union(*(s.reads for s in plan.steps if isinstance(s, Effect)))
     views: dict[int, list[int]] = {}
-    used = {n for s in plan.steps for n in (*reads_of(s), *writes_of(s))} | set(plan.outputs)
+    used = {n for s in plan.steps if not isinstance(s, Scalars) for n in (*reads_of(s), *writes_of(s))}
+    used.update(plan.outputs, *(reads_of(s) for s in plan.steps if isinstance(s, Scalars)))
     for n in used:
         if arrays[n].owner == "view":
             views.setdefault(arrays[n].source, []).append(n)
@@ -365,7 +378,7 @@ def _collected(plan: Plan) -> set[int]:
     parts: dict[int, list[int]] = {}
     other: set[int] = set()
     for step in plan.steps:
-        for w in writes_of(step):
+        for w in () if isinstance(step, Scalars) else writes_of(step):
             owner = plan.owner(w)
             if isinstance(step, Elementwise) and w != owner and w not in step.reads:
                 parts.setdefault(owner, []).append(w)

@@ -6,11 +6,13 @@ calls on arrays of numbers; a long chain, in which each waits for the one before
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from autograd_lite.ops import TABLE
 from autograd_lite.replay.primitive import SCALAR_NAMES, Plan, Scalars
 
 __all__ = ["Levels", "TableRun", "run_scalars"]
@@ -29,6 +31,26 @@ _OWN: dict[str, Callable[..., Any]] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "step": lambda x: np.heaviside(x, 0.0),
 }
+
+
+def _on_floats(name: str) -> Callable[..., float]:
+    """Return a function of Python floats; what it refuses by an exception is left to NumPy's."""
+    if name in _COMPARED:
+        compare = getattr(operator, _COMPARED[name])
+        return lambda x, y: 1.0 if compare(x, y) else 0.0
+    if name == "where":
+        return lambda condition, x, y: x if condition else y
+    if name == "copy":
+        return float
+    op = TABLE.get(name)
+    function = _FUNCTIONS[SCALAR_NAMES.index(name)]
+    return op.scalar if op is not None and op.scalar is not None else lambda *args: float(function(*args))
+
+
+_COMPARED = {
+    "equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
+}  # fmt: skip
+_WIDE = 4  # steps at a time from which calls on arrays pay
 _FUNCTIONS = [_OWN.get(name) or getattr(np, name) for name in SCALAR_NAMES]
 _ARITY = np.array([3 if n == "where" else 1 if n in _OWN else getattr(np, n).nin for n in SCALAR_NAMES])
 
@@ -73,11 +95,33 @@ class Levels:
             operands = [_compact(place[columns[k][rows]]) for k in range(int(_ARITY[codes[start]]))]
             first = len(outside) + start
             self.batches.append((_FUNCTIONS[codes[start]], first, first + len(rows), operands))
+        self.chain: list[tuple[int, Callable[..., float], int, list[int]]] = []
+        if count < _WIDE * len(self.batches):
+            functions = {c: _on_floats(SCALAR_NAMES[c]) for c in np.unique(table.codes).tolist()}
+            rows_of = zip(
+                table.codes.tolist(), place[table.writes].tolist(), *(c.tolist() for c in columns), strict=True
+            )
+            for code, w, *reads_ in rows_of:
+                at = [int(place[r]) for r in reads_[: int(_ARITY[code])]]
+                self.chain.append((w, functions[code], code, at))
 
     def run(self, memory: Column) -> None:
         """Compute all steps; the numbers of ``sources`` are in memory."""
+        if self.chain:
+            self._run_chain(memory)
+            return
         for function, start, stop, operands in self.batches:
             memory[start:stop] = function(*[memory[o] for o in operands])
+
+    def _run_chain(self, memory: Column) -> None:
+        """Compute the steps one by one, on Python floats: faster where few could be computed together."""
+        numbers = memory.tolist()
+        for w, function, code, reads in self.chain:
+            try:
+                numbers[w] = function(*[numbers[r] for r in reads])
+            except (ArithmeticError, ValueError):
+                numbers[w] = float(_FUNCTIONS[code](*[np.float64(numbers[r]) for r in reads]))
+        memory[:] = numbers
 
 
 def _depths(reads: list[Column], count: int) -> Column:

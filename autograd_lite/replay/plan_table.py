@@ -54,80 +54,118 @@ class Table:
     """
 
     def __init__(self, program: Program, builder: Builder, numbers: dict[int, int]) -> None:
-        self.spots = program.spots
+        self.program, self.spots = program, program.spots
         self.builder = builder
         self.numbers = numbers
-        self.single = [not s.is_array for s in program.spots]
+        self.known: list[int | None] = [None if s.is_array else numbers.get(n) for n, s in enumerate(program.spots)]
         self.templates: dict[Any, _Template | None] = {}
-        self._start = 0
-        self._clear()
+        self._count = self._start = 0
+        self._filled: dict[int, tuple[_Template, list[int], list[int]]] = {}
 
-    def _clear(self) -> None:
-        self.codes: list[int] = []
-        self.reads: list[tuple[int, int, int]] = []
-        self.instructions: list[Instruction] = []
+    def prepare(self) -> None:
+        """Write every pattern out that occurs: the constants that it needs get their numbers now."""
+        is_array = [s.is_array for s in self.spots]
+        for step in self.program.instructions:
+            if step.kind in ("forward", "vjp", "add") and not is_array[step.writes[0]]:
+                key = self._key(step)
+                if key is not None and key not in self.templates:
+                    self.templates[key] = self._written_out(step)
+
+    def _key(self, step: Instruction) -> Any:
+        """Return what instructions of the same pattern have in common; None for one that has no place in a table."""
+        op: Any = step.op
+        if op is None:
+            return step.kind
+        if not op.is_elementwise:
+            return None
+        if op.name == "power" and self.spots[step.reads[-1]].role == "constant":
+            return op, step.kind, step.operand, float(self.spots[step.reads[-1]].source)
+        return op, step.kind, step.operand
 
     def take(self, step: Instruction) -> bool:
         """Write an instruction down here if it is one of numbers only; return whether it is."""
         kind = step.kind
-        single = self.single
-        if kind == "forward" or kind == "vjp":
-            op: Any = step.op
-            if not op.is_elementwise:
+        if kind == "call":
+            if step.run is not calls.same:
                 return False
-            key: Any = (kind, op.name, step.operand)
-            if op.name == "power" and self.spots[step.reads[-1]].role == "constant":
-                key = (*key, float(self.spots[step.reads[-1]].source))
-        elif kind == "add":
-            key = kind
-        elif kind == "call" and step.run is calls.same and single[step.reads[0]]:
-            known = self.numbers.get(step.reads[0])
-            if known is not None:
-                self.numbers[step.writes[0]] = known
-            return known is not None
-        else:
+        elif kind == "effect":
             return False
-        if not single[step.writes[0]]:
+        write = step.writes[0]
+        known = self.known
+        names = [known[r] for r in step.reads]
+        if (None in names and not self._learned(step.reads, names)) or self.spots[write].is_array:
             return False
-        for r in step.reads:
-            if not single[r] or r not in self.numbers:
-                return False
-        template = self.templates.get(key, _MISSING)
-        if template is _MISSING:
-            self.flush()
-            template = self.templates[key] = self._written_out(step)
+        if kind == "call":
+            self.numbers[write] = known[write] = names[0]  # type: ignore[assignment]
+            return True
+        template = self.templates.get(self._key(step))
         if template is None:
             return False
-        codes, operands, constants, result = template
-        if not self.codes:
+        if not self._count:
             self._start = len(self.builder.plan.arrays)
-        base = self._start + len(self.codes)
-        names = [self.numbers[r] for r in step.reads]
-        names += range(base, base + len(codes))
-        names += constants
-        names.append(-1)
-        self.codes += codes
-        self.reads += [(names[a], names[b], names[c]) for a, b, c in operands]
-        self.numbers[step.writes[0]] = names[result]
+        result = template.result
+        base = self._start + self._count
+        filled = self._filled.get(id(template))
+        if filled is None:
+            filled = self._filled[id(template)] = template, [], []
+        filled[1].append(self._count)
+        filled[2].extend(names)  # type: ignore[arg-type]
+        self._count += len(template.codes)
+        reads, rows = len(names), len(template.codes)
+        if result < reads:
+            found = names[result]
+        else:
+            found = base + result - reads if result < reads + rows else template.constants[result - reads - rows]
+        self.numbers[write] = known[write] = found  # type: ignore[assignment]
         return True
+
+    def _learned(self, reads: tuple[int, ...], names: list[int | None]) -> bool:
+        """Look up the numbers that other steps made."""
+        for i, r in enumerate(reads):
+            if names[i] is None:
+                found = None if self.spots[r].is_array else self.numbers.get(r)
+                if found is None:
+                    return False
+                names[i] = self.known[r] = found
+        return True
+
+    def renewed(self, spots: tuple[int, ...]) -> None:
+        """Forget where the numbers of leaves were that have been written since."""
+        for n in spots:
+            self.known[n] = None
 
     def flush(self) -> None:
         """Write the table down as a step."""
-        count = len(self.codes)
+        count = self._count
         if not count:
             return
         plan = self.builder.plan
         assert len(plan.arrays) == self._start
         plan.arrays += [_NUMBER] * count
+        codes, columns = np.empty(count, np.uint8), np.empty((3, count), np.int32)
+        for template, bases, operands in self._filled.values():
+            at = np.array(bases)
+            reads = len(operands) // len(bases)
+            given = np.array(operands, np.int32).reshape(len(bases), reads)
+            rows = len(template.codes)
+            for i, (code, places) in enumerate(zip(template.codes, template.operands, strict=True)):
+                codes[at + i] = code
+                for column, place in zip(columns, places, strict=True):
+                    if place < reads:
+                        column[at + i] = given[:, place]
+                    elif place < reads + rows:
+                        column[at + i] = self._start + at + (place - reads)
+                    else:
+                        column[at + i] = (*template.constants, -1)[place - reads - rows]
+        writes = np.arange(self._start, self._start + count, dtype=np.int32)
         if count < _LEAST:
-            for i, (code, reads) in enumerate(zip(self.codes, self.reads, strict=True)):
-                given = tuple(r for r in reads if r >= 0)
-                plan.steps += elementary(SCALAR_NAMES[code], given, self._start + i, self.builder)
+            for code, reads_, w in zip(codes.tolist(), columns.T.tolist(), writes.tolist(), strict=True):
+                plan.steps += elementary(SCALAR_NAMES[code], tuple(r for r in reads_ if r >= 0), w, self.builder)
         else:
-            a, b, c = np.array(self.reads, np.int32).reshape(count, 3).T.copy()
-            writes = np.arange(self._start, self._start + count, dtype=np.int32)
-            plan.steps.append(Scalars(np.array(self.codes, np.uint8), a, b, c, writes))
-        self._clear()
+            a, b, c = columns.copy()
+            plan.steps.append(Scalars(codes, a, b, c, writes))
+        self._count = 0
+        self._filled = {}
 
     def _written_out(self, step: Instruction) -> _Template | None:
         """Run an instruction on symbols once."""
@@ -182,9 +220,6 @@ class Table:
         padded = [(*reads, end, end)[:3] for reads in operands]
         filled = [(a, b, c) for a, b, c in padded]
         return _Template(codes, filled, list(constants.values()), result)
-
-
-_MISSING: Any = object()
 
 
 def _result(step: Instruction, operands: list[Any]) -> Any:

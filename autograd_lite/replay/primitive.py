@@ -260,8 +260,11 @@ def reads_of(step: Step) -> tuple[int, ...]:
             wanted = [r for s in steps for r in s.reads] + [s.read for s in sums]
             return tuple(r for r in dict.fromkeys(wanted) if r not in made)
         case Scalars():
-            numbers = np.unique(np.concatenate([step.a, step.b, step.c]))
-            return tuple(numbers[(numbers >= 0) & ~np.isin(numbers, step.writes)].tolist())
+            seen = np.zeros(max(int(x.max(initial=0)) for x in (step.a, step.b, step.c, step.writes)) + 2, np.bool_)
+            for column in (step.a, step.b, step.c):
+                seen[column] = True  # -1 is the last
+            seen[step.writes] = seen[-1] = False
+            return tuple(np.flatnonzero(seen).tolist())
     return ()
 
 
