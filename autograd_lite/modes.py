@@ -259,7 +259,7 @@ def _short(x: Any) -> str:
     return f"array of shape {array.shape} between {np.nanmin(array):.6g} and {np.nanmax(array):.6g}"
 
 
-_OWN = tuple(
+OWN = tuple(
     os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), name) + os.sep
     for name in ("autograd_lite", "nn")
 )
@@ -281,7 +281,7 @@ def calling_place() -> Any:
         name = code.co_filename
         if name in _foreign:
             return code, frame.f_lasti
-        if not name.startswith(_OWN):
+        if not name.startswith(OWN):
             _foreign.add(name)
             return code, frame.f_lasti
         frame = frame.f_back

@@ -92,7 +92,7 @@ def clip_grad_norm_(
         total, *scaled = plainly(_scaled, max_norm, norm_type, error_if_nonfinite, *[p.grad for p in moved])
         for p, g in zip(moved, scaled, strict=True):
             p.grad = g if p.is_array else g.to_values()[()]
-        return total  # type: ignore[no-any-return]
+        return total.to_values()[()]  # type: ignore[no-any-return]
     total = get_total_norm([p.grad for p in moved], norm_type, error_if_nonfinite)
     factor = float(max_norm) / (total + 1e-6)
     if not factor >= 1:

@@ -54,7 +54,7 @@ def _emptied(tree: Any, nodes: list[Any]) -> Any:
         return type(tree)(_emptied(branch, nodes) for branch in tree)
     if type(tree) is dict:
         return {key: _emptied(branch, nodes) for key, branch in tree.items()}
-    return tree.copy() if type(tree) is np.ndarray else tree
+    return tree.copy(order="K") if type(tree) is np.ndarray else tree
 
 
 def _filled(tree: Any, data: Iterator[Any]) -> Any:

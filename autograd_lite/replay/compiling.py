@@ -24,7 +24,8 @@ from autograd_lite.trees import flatten
 
 __all__ = ["Compiled", "compile"]
 
-_KEPT = 32  # programs a function
+_KEPT = 32  # kinds of arguments a function
+_BACKENDS = ("auto", "machine", "numpy", "plain")
 Executor = Callable[[Sequence[Any]], list[Any]]
 
 
@@ -43,7 +44,7 @@ class Recording:
         self._collect_sinks(tape)
         self.held = leaves
         self.confirmed = False
-        self._executor: Executor | None = None
+        self.executor: Executor | None = None
 
     def _output(self, tape: Tape, x: Any, place: str) -> Output:
         if isinstance(x, Node):
@@ -105,15 +106,15 @@ class Recording:
         self.held = []
         return self.rebuild(left)
 
-    def replay(self, leaves: list[Any]) -> Any:
+    def replay(self, leaves: list[Any], backend: str) -> Any:
         """Run the program on the flattened arguments."""
-        if self._executor is None:
-            self._executor = plain.build(self.program)
+        if self.executor is None:
+            self.executor = _built(self.program, backend)
         inputs = [x._data if isinstance(x, Node) else x for x in leaves]
         for source in self.gradients_in:
             leaf: Any = leaves[source] if type(source) is int else source
             inputs.append(data_of(leaf.grad))
-        outputs = self._executor(inputs)
+        outputs = self.executor(inputs)
         for target, what, output in self.sinks:
             leaf = leaves[target] if type(target) is int else target
             if output is None:
@@ -134,12 +135,31 @@ def _own(x: Any, plain: bool) -> Any:
     return finished("tensor" if x.is_array else "value", data, x.op is not None and x.requires_grad)
 
 
+def _built(program: Program, backend: str) -> Executor:
+    """Return an executor of the kind that was asked for; "auto" takes the fastest that there is."""
+    if backend in ("auto", "machine"):
+        try:
+            from autograd_lite.replay import machine
+        except ImportError as error:
+            if backend == "machine":
+                raise CompileError(f"backend='machine' needs numba: {error}\npip install autograd-lite[jit]") from error
+        else:
+            return machine.build(program)
+    if backend in ("auto", "numpy"):
+        from autograd_lite.replay import plan
+
+        return plan.build(program)
+    return plain.build(program)
+
+
 class Compiled:
     """A compiled function; see `compile`."""
 
-    def __init__(self, f: Callable[..., Any], static_argnums: int | Sequence[int] = ()) -> None:
+    def __init__(self, f: Callable[..., Any], static_argnums: int | Sequence[int], backend: str) -> None:
+        if backend not in _BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(map(repr, _BACKENDS))}, got {backend!r}")
         functools.update_wrapper(self, f)
-        self._f = f
+        self._f, self._backend = f, backend
         self._static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
         self._recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
         self._objects: dict[int, Any] = {}
@@ -180,7 +200,7 @@ class Compiled:
             for recording in found:
                 if recording.guards.changed() is None:
                     if recording.confirmed:
-                        return recording.replay(leaves)
+                        return recording.replay(leaves, self._backend)
                     return self._confirm(recording, args, kwargs, key)
         return self._record(args, kwargs, key).results()
 
@@ -278,8 +298,10 @@ def record(f: Callable[..., Any], args: Any, kwargs: Any, static: Sequence[int] 
     try:
         result = f(*all_args, **new_kwargs)
         recording = Recording(tape, guards, result, place)
-    except BaseException:
+    except BaseException as error:
         _restore(tape)
+        if isinstance(error.__cause__, CompileError):  # NumPy puts an error of its own around it
+            raise error.__cause__ from None
         raise
     finally:
         modes.current.reset(token)
@@ -334,7 +356,9 @@ def _same_legacy(a: Any, b: Any) -> bool:
     return bool(a[1] == b[1] and np.array_equal(a[0], b[0]))
 
 
-def compile(f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = ()) -> Any:
+def compile(
+    f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = (), backend: str = "auto"
+) -> Any:
     """Return a function that does what ``f`` does, by recording it once and replaying the recording.
 
     The first call runs ``f`` as it is and records what the engine computes: the forward pass, ``backward()`` or
@@ -350,6 +374,10 @@ def compile(f: Callable[..., Any] | None = None, *, static_argnums: int | Sequen
         optimisers). It may close over all of these.
     static_argnums : int or sequence of int, optional
         Positional arguments that are passed on as they are, floats and arrays included; each value is recorded.
+    backend : {"auto", "machine", "numpy", "plain"}, optional
+        What replays: machine code (needs numba), NumPy calls on memory of their own, or the very calls of the engine,
+        whose results are those of ``f`` bit for bit. The others are the same to 1e-12 or so in float64. "auto" takes
+        the first that is there.
 
     Returns
     -------
@@ -391,5 +419,5 @@ def compile(f: Callable[..., Any] | None = None, *, static_argnums: int | Sequen
     array([1., 2.])
     """
     if f is None:
-        return functools.partial(compile, static_argnums=static_argnums)
-    return Compiled(f, static_argnums)
+        return functools.partial(compile, static_argnums=static_argnums, backend=backend)
+    return Compiled(f, static_argnums, backend)

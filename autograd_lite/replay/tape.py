@@ -8,6 +8,8 @@ alone is *fixed*.
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -24,6 +26,7 @@ from autograd_lite.replay.program import Instruction, Program, Spot
 __all__ = ["Tape"]
 
 _FLOAT = np.dtype(np.float64)
+_LIBRARY = os.path.dirname(os.__file__)
 _VALUE = Spot((), _FLOAT, is_array=False)
 _NONE: dict[str, Any] = {}
 # Their results have as many entries as the data happen to say.
@@ -315,9 +318,9 @@ class Tape:
     def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call a function without a derivative, and let its result live if an argument does."""
         nodes, template = taken_apart((args, kwargs))
-        plain_args, plain_kwargs = template.filled([x._data for x in nodes])
         if not nodes:
-            return function(*plain_args, **plain_kwargs)
+            return function(*args, **kwargs)
+        plain_args, plain_kwargs = template.filled([x._data for x in nodes])
         numbers = tuple(map(self.spot, nodes))
         fixed = all(self.fixed[n] for n in numbers)
         name = getattr(function, "__name__", str(function))
@@ -363,6 +366,8 @@ class Tape:
     def decide(self, question: Callable[..., Any], args: Any) -> bool:
         """Answer a question about data; a replay must get the same answer."""
         nodes, template = taken_apart((args, {}))
+        if not nodes:
+            return bool(question(*args))
         numbers = tuple(map(self.spot, nodes))
         answer = bool(question(*template.filled([x._data for x in nodes])[0]))
         if not all(self.fixed[n] for n in numbers):
@@ -477,7 +482,14 @@ class Tape:
 
     def place(self) -> str:
         """Return the user's line as a text."""
-        return "{}:{}".format(*modes.calling_line())
+        name, line = modes.calling_line()
+        frame: Any = sys._getframe(1)
+        while frame is not None and name.startswith(_LIBRARY):  # as in copy.deepcopy(x)
+            name, line = frame.f_code.co_filename, frame.f_lineno
+            if name.startswith(modes.OWN):
+                name = _LIBRARY
+            frame = frame.f_back
+        return f"{name}:{line}"
 
 
 def _equal(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
