@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 import autograd_lite as ag
 from autograd_lite import Tensor, Value
-from autograd_lite.drawing import GraphRecord, Summary, graph_of, trace
+from autograd_lite.drawing import GraphRecord, Summary, graph_of, save_graph, trace
 
 BINARY = [lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / (1 + b * b), ag.maximum]
 UNARY = [np.tanh, np.sin, ag.relu, np.square, lambda a: -a]
@@ -400,3 +400,17 @@ def test_two_processes_write_the_same_bytes():
         ).stdout
 
     assert run("1") == run("2")
+
+
+def test_half_a_character_in_a_label_survives_its_file(tmp_path):
+    record = graph_of(Value(1.0, label="\ud800 \u00e9").exp())
+    path = save_graph(record, tmp_path / "g.json")
+    assert GraphRecord.from_json(path.read_bytes()) == record
+
+
+def test_a_line_of_a_notebook_is_told_without_a_path():
+    code = compile("y = Value(1.0).exp()", "/tmp/ipykernel_123/456.py", "exec")
+    names = {"Value": Value}
+    with trace() as seen:
+        exec(code, names)
+    assert graph_of(names["y"], names=seen).nodes[-1].source == "line 1 of a cell"

@@ -6,6 +6,8 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from autograd_lite.drawing.record import GraphRecord, NodeRecord
 from autograd_lite.drawing.words import sign_of
 
@@ -286,17 +288,26 @@ def _runs(items: list[_Item], collapsed_only: bool) -> dict[int, list[int]]:
     """Return, for each period and place, how many items from there on are followed by their like after a period."""
     longest = min(_LONGEST_PERIOD, len(items) // 2, max(2, _WORK // len(items)))
     found = {}
+    kinds = np.array([item.kind for item in items])
     for period in range(1, longest + 1):
         run = [0] * (len(items) + 1)
-        for at in range(len(items) - period - 1, -1, -1):
-            a, b = items[at], items[at + period]
-            if a.kind == b.kind and not (collapsed_only and a.is_open) and _alike(a, b):
-                run[at] = run[at + 1] + 1
+        for start, end in _stretches(kinds[:-period] == kinds[period:], period):
+            for at in range(end - 1, start - 1, -1):
+                a = items[at]
+                if not (collapsed_only and a.is_open) and _alike(a, items[at + period]):
+                    run[at] = run[at + 1] + 1
         if max(run) >= period:
             found[period] = run
         if 10 * max(run) > 9 * len(items):
             break
     return found
+
+
+def _stretches(same: np.ndarray[Any, Any], least: int) -> list[tuple[int, int]]:
+    """Return where an array is true at least so many times in a row, as (start, end)."""
+    turns = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
+    turns = turns.reshape(-1, 2)
+    return [(a, b) for a, b in turns[turns[:, 1] - turns[:, 0] >= least].tolist()]
 
 
 def fold_equal(part: Partition) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, NamedTuple, TypeVar
@@ -17,6 +18,7 @@ __all__ = ["SCHEMA", "EdgeRecord", "GraphRecord", "NodeRecord", "Numbers", "Summ
 SCHEMA = "autograd_lite.graph/1"
 
 T = TypeVar("T")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can hold as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,8 @@ class GraphRecord:
             "edges": [_plain(e) for e in self.edges],
         }
         separators = None if indent else (",", ":")
-        return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+        return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> GraphRecord:

@@ -16,6 +16,8 @@ _SYMMETRIC = frozenset("add multiply maximum minimum hypot logaddexp".split())
 
 def clean(text: str, longest: int = 60) -> str:
     """Return a text on one line, without control characters, lone surrogates and switches of direction."""
+    if len(text) <= longest and text.isascii() and text.isprintable():
+        return text
     kept = "".join(
         " " if c in "\n\t\r" else c
         for c in text[: 4 * longest]
