@@ -306,8 +306,8 @@ def _runs(items: list[_Item], collapsed_only: bool) -> dict[int, list[int]]:
 def _stretches(same: np.ndarray[Any, Any], least: int) -> list[tuple[int, int]]:
     """Return where an array is true at least so many times in a row, as (start, end)."""
     turns = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
-    turns = turns.reshape(-1, 2)
-    return [(a, b) for a, b in turns[turns[:, 1] - turns[:, 0] >= least].tolist()]
+    found = turns.reshape(-1, 2)
+    return [(a, b) for a, b in found[found[:, 1] - found[:, 0] >= least].tolist()]
 
 
 def fold_equal(part: Partition) -> None:
