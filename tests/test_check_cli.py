@@ -185,6 +185,14 @@ class TestFunctions:
         assert "gradients are WRONG" in done.stdout
         assert "\x1b" not in done.stdout
 
+    def test_output_that_nobody_reads_is_no_error(self):
+        command = (
+            f"{sys.executable} -m autograd_lite check --all add subtract multiply divide exp log sin cos | head -1"
+        )
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=True)
+        assert done.stdout.split()[:2] == ["op", "formula"]
+        assert done.stderr == ""
+
     def test_the_dispatcher_knows_it(self, here, capsys):
         assert dispatcher.main(["check", "numpy:exp", "--at", "x=1"]) == 0
         assert dispatcher.main([]) == 0

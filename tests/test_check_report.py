@@ -250,6 +250,7 @@ class TestPage:
         assert not re.search(r"<script|https?://|\bsrc=|\bhref=|url\(|@import", page)
         assert "prefers-color-scheme:dark" in page
         assert len(page) < 20_000
+        assert re.findall(r"<h(\d)", page) == ["1", "2", *"3" * page.count("<h3")]
 
     def test_it_says_what_the_text_says(self, wrong):
         page = re.sub(r"<[^>]+>", " ", wrong.html())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--write goes with --all" if given.write else "name one function, as package.module:function")
     try:
         return _all(given) if given.all else _one(given)
+    except BrokenPipeError:  # `check --all | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (else Python complains when it flushes at its end)
+        return 0
     except (ArgumentsError, OSError) as error:
         print(f"check: {error}", file=sys.stderr)
         return 2

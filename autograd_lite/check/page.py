@@ -50,10 +50,11 @@ _PAGE = """<!DOCTYPE html>
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
-<style>body{{margin:0;background:{light.paper}}}
-@media (prefers-color-scheme:dark){{body{{background:{dark.paper}}}}}</style>
+<style>body{{margin:0;background:{light.paper};color:{light.faint}}}
+h1{{font:600 13px/1 system-ui,sans-serif;margin:0;padding:1.4em 1.6em 0}}
+@media (prefers-color-scheme:dark){{body{{background:{dark.paper};color:{dark.faint}}}}}</style>
 </head>
-<body><main>{body}</main></body>
+<body><main><h1>Gradient check</h1>{body}</main></body>
 </html>
 """
 
