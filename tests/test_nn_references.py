@@ -478,3 +478,18 @@ def test_masks_of_the_wrong_shape_are_told_apart() -> None:
 def test_dropping_channels_keeps_the_shape() -> None:
     for shape in [(2, 3, 4), (2, 3, 4, 5)]:
         assert F.dropout2d(np.ones(shape)).shape == shape
+
+
+_DERIVED: dict[str, tuple[Any, list[Any]]] = {
+    "relu": (F.relu, [X]),
+    "hardtanh": (F.hardtanh, [X / 4]),
+    "huber": (lambda x, y: F.huber_loss(x, y, "sum"), [X, X + np.linspace(-2, 0.5, 20).reshape(5, 4)]),
+    "average pooling": (lambda x: F.avg_pool2d(x, 2, 1), [X[None]]),
+    "convolution": (lambda x, w: F.conv2d(x, w, padding=1), [X[None, None], Y[None, None, :2, :2]]),
+}
+
+
+@pytest.mark.parametrize("name", _DERIVED)
+def test_derivatives_to_the_last_digit(name: str) -> None:
+    f, inputs = _DERIVED[name]
+    ag.gradcheck(f, *inputs, order=2, raise_on_fail=True)
