@@ -130,7 +130,7 @@ class Run:
 def dense(x: Any, share: Any) -> Array:
     """Return what a rule gives as a plain array of its operand's shape."""
     if type(share) is Patch:
-        full = np.zeros_like(data_of(x))
+        full: Array = np.zeros_like(data_of(x))
         share.add_to(full)
         return full
     return np.asarray(share)
