@@ -3,15 +3,12 @@
 Each test states the outcome. `tests.abuse` lists every situation with the tests that see to it, here and elsewhere.
 """
 
-import ast
-import functools
 import gc
 import multiprocessing
 import signal
 import sys
 import threading
 import tracemalloc
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -19,9 +16,6 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite import AutogradError, Tensor, Value, grad
-from tests.abuse import ROWS
-
-HERE = Path(__file__).parent
 
 
 def tracked(data=(1.0, 2.0, 3.0)):
@@ -424,35 +418,3 @@ class TestConcurrency:
         stop.set()
         writer.join()
         assert answers <= {0.0}
-
-
-@functools.cache
-def names_of_tests(file):
-    """The tests of a file, without importing it: ``Class::function``, or ``function``."""
-    body = ast.parse((HERE.parent / file).read_text(encoding="utf-8")).body
-    functions = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-    classes = [node for node in body if isinstance(node, ast.ClassDef)]
-    methods = {f"{c.name}::{node.name}" for c in classes for node in c.body if isinstance(node, ast.FunctionDef)}
-    return frozenset(name for name in functions | methods if name.rpartition("::")[2].startswith("test_"))
-
-
-class TestRows:
-    """The list of situations, and the tests that it names."""
-
-    @pytest.mark.parametrize("row", [row for rows in ROWS.values() for row in rows], ids=lambda row: row.situation)
-    def test_every_situation_has_tests_that_exist(self, row):
-        assert row.tests
-        assert row.outcome
-        for test in row.ids:
-            file, _, name = test.partition("::")
-            assert name in names_of_tests(file), f"{row.situation!r} names {test}, which does not exist"
-
-    def test_every_test_of_abuse_belongs_to_a_situation(self):
-        named = {test for rows in ROWS.values() for row in rows for test in row.ids}
-        for file in ("tests/test_abuse.py", "tests/test_abuse_nn.py"):
-            own = {f"{file}::{name}" for name in names_of_tests(file) if not name.startswith("TestRows::")}
-            assert own <= named, own - named
-
-    def test_situations_are_told_apart(self):
-        situations = [row.situation for rows in ROWS.values() for row in rows]
-        assert len(set(situations)) == len(situations) > 70
