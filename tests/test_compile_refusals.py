@@ -90,7 +90,7 @@ def test_ways_out_of_values_are_refused(way: str) -> None:
         "item": lambda v: v * v.item(),
         "and": lambda v: v and v * 2,
     }
-    with pytest.raises(CompileError, match="test_compile_refusals.py:.*frozen"):
+    with pytest.raises(CompileError, match=r"test_compile_refusals.py:.*frozen"):
         ag.compile(f[way])(2.0)
 
 

@@ -87,6 +87,10 @@ class Memory:
             elif number in plan.places:
                 start = plan.places[number]
                 self._fix(number, self._arena[start : start + array.nbytes].view(array.dtype).reshape(array.shape))
+            else:  # leaves as a float; `_place_floats` may have a better place for it
+                memory = np.zeros(array.shape, array.dtype)
+                self._fix(number, memory)
+                self._kept.append(memory)
         self._floats = floats
         self._results = np.zeros(len(floats))
         self._placed = self._place_floats()

@@ -70,6 +70,8 @@ def _hand_on(
     if not shares:
         return
     operands, args, rules = node.operands, node.args, op.rules
+    if not node.is_array and op.is_elementwise:
+        args = [float(x) for x in args]
     numbers = [tape.spot(x) if isinstance(x, Node) else tape.constant(args[i]) for i, x in enumerate(operands)]
     reads = (arrived.spot, tape.spot(node), *numbers)
     fixed = all(tape.fixed[n] for n in reads)

@@ -154,6 +154,7 @@ class Tape:
             if known is not None and known[0] is x and _equal(known[1], x):
                 return known[2]
             kept = x.copy(order="K")
+            kept.flags.writeable = False  # so that a plan may compute with it ahead of time
             number = self.new(Spot(x.shape, x.dtype, "constant", kept), True)
             self._arrays[id(x)] = x, kept, number
             return number
@@ -187,6 +188,7 @@ class Tape:
         """Write down that an op made a node."""
         reads = []
         fixed = plain = loose = True
+        arrays = node.is_array or not op.is_elementwise
         for x in operands:
             if isinstance(x, Node):
                 number = self.spots.get(x)
@@ -197,7 +199,7 @@ class Tape:
                 if loose and x not in self.loose and x.requires_grad:
                     loose = False
             else:
-                number = self.constant(x)
+                number = self.constant(x if arrays else float(x))
             if not self.fixed[number]:
                 fixed = False
             reads.append(number)
