@@ -7,6 +7,7 @@ import bisect
 import numpy as np
 
 from autograd_lite.replay.primitive import (
+    Array,
     Call,
     Effect,
     Elementwise,
@@ -14,6 +15,7 @@ from autograd_lite.replay.primitive import (
     Plan,
     Scalars,
     Step,
+    contiguous,
     reads_of,
     writes_of,
 )
@@ -84,6 +86,19 @@ def lives(plan: Plan) -> tuple[dict[int, int], dict[int, int]]:
     return first, last
 
 
+def is_reshaped(plan: Plan, number: int) -> bool:
+    """Return whether an array is the whole of another in another shape."""
+    array = plan.arrays[number]
+    return array.owner == "view" and array.offset == 0 and _is_whole(array, plan.arrays[array.source])
+
+
+def _is_whole(view: Array, owner: Array) -> bool:
+    own = contiguous(view.shape)
+    return view.size == owner.size and all(
+        n == 1 or s == t for n, s, t in zip(view.shape, view.strides, own, strict=True)
+    )
+
+
 def _leaving(plan: Plan) -> set[int]:
     """Return the temps that leave the plan and can be computed into memory of their own: written as a whole, once."""
     leaving = set(plan.outputs).union(*(s.reads for s in plan.steps if isinstance(s, Effect)))
@@ -94,7 +109,8 @@ def _leaving(plan: Plan) -> set[int]:
         if isinstance(step, (Group, Scalars)):
             leaving.difference_update(reads_of(step), writes_of(step) if leaving else ())
             continue
-        for number in (*reads_of(step), *writes_of(step)):
+        read = [n for n in reads_of(step) if not is_reshaped(plan, n)]
+        for number in (*read, *writes_of(step)):
             if plan.arrays[number].owner == "view":
                 leaving.discard(plan.owner(number))
         for w in writes_of(step):

@@ -53,6 +53,11 @@ class _Rewriting:
         self.written = written_parts(plan)
         self.versions: Counter[int] = Counter()
         self.known: dict[Any, int] = {}
+        self.eras = [0]  # how many effects come before each step
+        for s in plan.steps:
+            self.eras.append(self.eras[-1] + isinstance(s, Effect))
+        self.at = 0
+        self.until = _last_eras(plan, self.eras)
         self.numbers: dict[tuple[str, bytes], int] = {}
 
     def array(self, number: int) -> Array:
@@ -126,6 +131,16 @@ class _Rewriting:
         return self.numbers[key]
 
 
+def _last_eras(plan: Plan, eras: list[int]) -> dict[int, int]:
+    """Return for each array in which era it, or a part of it, is read last; what leaves the plan is read in the end."""
+    last: dict[int, int] = {}
+    for step, era in zip(plan.steps, eras, strict=False):
+        for n in reads_of(step):
+            last[plan.owner(n)] = len(eras) if isinstance(step, Effect) else era
+    last.update((plan.owner(n), len(eras)) for n in plan.outputs)
+    return last
+
+
 def written_parts(plan: Plan) -> Counter[int]:
     """Return how often each array, or a part of it, is written; the numbers of tables, written once, are left out."""
     return Counter(plan.owner(w) for s in plan.steps if not isinstance(s, Scalars) for w in writes_of(s))
@@ -151,7 +166,7 @@ def _is_number(state: _Rewriting, number: int) -> bool:
 def _simplified(plan: Plan) -> Plan:
     state = _Rewriting(plan)
     with np.errstate(all="ignore"):
-        for step in plan.steps:
+        for state.at, step in enumerate(plan.steps):
             step = _renamed(step, state)
             if isinstance(step, Scalars):
                 state.plan.steps.append(step)
@@ -253,8 +268,10 @@ def _unchanged(name: str, reads: tuple[int, ...], write: int, state: _Rewriting)
     def is_one(number: int) -> bool:
         return bool(_number(number, state) == 1)
 
-    if name in ("copy", "positive") and fits(reads[0]) and _is_settled(reads[0], state):
-        return reads[0]
+    if name in ("copy", "positive") and fits(reads[0]):
+        brief = state.until.get(write, 0) == state.eras[state.at]  # read by nothing that comes after a write to a leaf
+        leaf = state.array(state.plan.owner(reads[0])).owner == "leaf"
+        return reads[0] if _is_settled(reads[0], state) or (leaf and brief) else None
     if name == "multiply" and is_one(reads[0]) and fits(reads[1]) and _is_settled(reads[1], state):
         return reads[1]
     if name in ("multiply", "divide") and is_one(reads[1]) and fits(reads[0]) and _is_settled(reads[0], state):

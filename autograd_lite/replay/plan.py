@@ -185,6 +185,9 @@ class _Source:
                 self._source(n)
         for step in plan.steps:
             self._step(step)
+            for w in writes_of(step) if not isinstance(step, Scalars) else ():
+                if w in plan.fresh:
+                    self.lines += [f"a{v} = a{w}.reshape({plan.arrays[v].shape!r})" for v in self.views.get(w, ())]
             if isinstance(step, Effect):
                 for n in step.renews:
                     if n in owners:
