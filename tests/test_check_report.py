@@ -46,6 +46,9 @@ def made(wrong_at, shape, error=0.5):
 class TestText:
     def test_the_first_line_is_the_verdict(self, wrong):
         assert re.match(r"gradients are WRONG: \d+ comparisons \(.*\d+ by complex step.*\), \d+ failed\n", str(wrong))
+        assert str(gradcheck(lambda x: x * x, 2.0)).startswith(
+            "gradients are right: 1 comparison (1 by complex step), 0"
+        )
         right = gradcheck(lambda x: x * x, X)
         assert str(right).startswith("gradients are right: ")
         assert "✗" not in str(right)
@@ -95,7 +98,7 @@ class TestText:
         text = str(report)
         assert "most likely: The gradient of input 0 is twice what it should be." in text
         assert "\n   what to do: Divide by 2.\n" in text
-        assert "\n   or: The sign is flipped.\n   what to do: Multiply by -1.\n" in text
+        assert "\n   or: The sign is flipped.\n      what to do: Multiply by -1.\n" in text
         assert "the function changed its input 0\n" in text
         assert text.endswith("note: 2 entries lie at a kink\nnote: first line\n      second line")
         assert max(map(len, text.splitlines())) <= 100
@@ -134,6 +137,12 @@ class TestText:
         assert "✗ input 0  1 of 2 failed, worst 0.5, second derivatives" in text
         assert "worst: second derivative of input 0 at index (0,)" in text
         assert "relative error of the second derivative of input 0, shape (2,): 1 of 2 entries wrong" in text
+
+    def test_what_is_undefined_is_never_the_worst_of_what_is_right(self):
+        undefined = Entry("0", (0,), math.inf, math.nan, math.nan, "undefined", 1, 0.0)
+        report = Report(entries=[undefined, entry((1,))])
+        assert report.worst is report.entries[1]
+        assert str(report).startswith("gradients are right: 2 comparisons (1 by complex step, 1 undefined), 0 failed\n")
 
     def test_under_pytest_the_text_is_the_error(self, wrong):
         with pytest.raises(GradientError) as raised:

@@ -72,7 +72,8 @@ class Diagnosis:
         One of "sign", "factor", "transposed", "broadcast" (no sum over a broadcast axis), "mean" (a mean for a sum, or
         the reverse), "upstream" (the incoming gradient not used, or used twice), "input-output" (one used for the
         other), "last-use" (only the last use of a reused node counted), "off-by-one", "wrong-operand", "detached",
-        and the less specific "rounded", "reordered", "overflow" and "few-entries".
+        and the less specific "rounded", "reordered", "overflow", "few-entries" and
+        "unknown".
     input : str
         The input whose gradient it explains.
     sentence : str
@@ -140,7 +141,7 @@ class Report:
     @property
     def worst(self) -> Entry | None:
         """The comparison with the largest deviation for what is allowed; None when nothing was compared."""
-        return max(self.entries, key=lambda entry: entry.ratio, default=None)
+        return max(self.entries, key=lambda entry: (entry.ratio, entry.method != "undefined"), default=None)
 
     @property
     def method_counts(self) -> dict[str, int]:

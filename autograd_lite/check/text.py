@@ -57,7 +57,8 @@ def summary(report: Report) -> str:
     if not report.entries:
         return f"{verdict}: nothing was compared"
     counts = [f"{n} {METHODS[method]}" for method, n in sorted(report.method_counts.items())]
-    return f"{verdict}: {len(report.entries)} comparisons ({', '.join(counts)}), {len(report.failures)} failed"
+    count = f"{len(report.entries)} comparison{'' if len(report.entries) == 1 else 's'}"
+    return f"{verdict}: {count} ({', '.join(counts)}), {len(report.failures)} failed"
 
 
 def tallies(report: Report) -> Iterator[tuple[str, int, int, Entry]]:
@@ -66,7 +67,7 @@ def tallies(report: Report) -> Iterator[tuple[str, int, int, Entry]]:
     for entry in report.entries:
         groups.setdefault((entry.order, entry.input), []).append(entry)
     for (_, name), entries in groups.items():
-        yield name, len(entries), sum(not entry.ok for entry in entries), max(entries, key=lambda entry: entry.ratio)
+        yield name, len(entries), sum(not entry.ok for entry in entries), Report(entries).worst or entries[0]
 
 
 def where(entry: Entry) -> str:
@@ -129,11 +130,11 @@ def _worst(entry: Entry, paint: Paint) -> list[str]:
 def _diagnoses(diagnoses: Sequence[Diagnosis], paint: Paint) -> list[str]:
     lines = []
     for k, diagnosis in enumerate(diagnoses):
-        label = "most likely: " if k == 0 else "or: "
-        said = _hanging(label, diagnosis.sentence, "" if k == 0 else "   ")
+        label, indent = ("most likely: ", "") if k == 0 else ("or: ", "   ")
+        said = _hanging(label, diagnosis.sentence, indent)
         lines += [said[0].replace(label, paint.bold(label), 1), *said[1:]]
         if diagnosis.remedy:
-            lines += _hanging("what to do: ", diagnosis.remedy, "   ")
+            lines += _hanging("what to do: ", diagnosis.remedy, f"{indent}   ")
     return lines
 
 
