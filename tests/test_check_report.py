@@ -142,6 +142,7 @@ class TestText:
         undefined = Entry("0", (0,), math.inf, math.nan, math.nan, "undefined", 1, 0.0)
         report = Report(entries=[undefined, entry((1,))])
         assert report.worst is report.entries[1]
+        assert gradcheck(np.sqrt, np.array([0.0, 1.0])).method_counts == {"undefined": 1, "complex-step": 1}
         assert str(report).startswith("gradients are right: 2 comparisons (1 by complex step, 1 undefined), 0 failed\n")
 
     def test_under_pytest_the_text_is_the_error(self, wrong):

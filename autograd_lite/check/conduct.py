@@ -37,6 +37,7 @@ def determinism(problem: Problem, run: Run, weights: Sequence[Any]) -> list[str]
     return ["the backward pass gave another gradient for the same input: does a rule draw random numbers?"]
 
 
+@np.errstate(all="ignore")  # as in every backward pass
 def purity(problem: Problem, run: Run, weights: Sequence[Any]) -> list[str]:
     """Neither pass writes into what it was given, or into what the other one saved."""
     found = [
