@@ -8,6 +8,7 @@ Errors' words are not mutated. Exits with 1 for a survivor that is not listed, o
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,19 +92,46 @@ def _mutmut(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _survivor(folder: Path, module: str, name: str) -> Survivor:
-    """Read one mutant from the difference that mutmut shows."""
-    lines = _mutmut(folder, "show", name).splitlines()
-    was = [line[1:].strip() for line in lines if line.startswith("-") and not line.startswith("---")]
-    now = [line[1:].strip() for line in lines if line.startswith("+") and not line.startswith("+++")]
-    function = re.sub(r"__mutmut_\d+$", "", name.rsplit(".", 1)[-1])
-    function = re.sub(r"^x_?ǁ(.+)ǁ(.+)$", r"\1.\2", function)
-    return Survivor(module, re.sub(r"^x_", "", function), " ".join(was), " ".join(now))
+_GENERATE = """
+from mutmut import __main__ as mutmut
+mutmut.makedirs(mutmut.Path("mutants"), exist_ok=True)
+mutmut.copy_src_dir()
+mutmut.copy_also_copy_files()
+mutmut.setup_source_paths()
+mutmut.create_mutants(1)
+"""
+
+
+def _mutants(folder: Path, module: str) -> dict[str, Survivor]:
+    """Return what each mutant of a module changes, by mutmut's name for it."""
+    lines = (folder / "mutants" / module).read_text(encoding="utf-8").splitlines()
+    spans = json.loads((folder / "mutants" / f"{module}.spans").read_text())["spans"]
+    bodies = {name: [line.strip() for line in lines[first - 1 : last]] for name, (first, last) in spans.items()}
+    dotted = module.removesuffix(".py").replace("/", ".")
+    found = {}
+    for name, body in bodies.items():
+        mangled, _, number = name.rpartition("__mutmut_")
+        if number == "orig":
+            continue
+        original = [line.replace(f"{mangled}__mutmut_orig", "") for line in bodies[f"{mangled}__mutmut_orig"]]
+        changes = list(difflib.unified_diff(original, [line.replace(name, "") for line in body], n=0, lineterm=""))[2:]
+        was, now = (" ".join(c[1:] for c in changes if c[0] == sign) for sign in "-+")
+        function = re.sub(r"^xǁ(.+)ǁ(.+)$", r"\1.\2", mangled)
+        found[f"{dotted}.{name}"] = Survivor(module, re.sub(r"^x_", "", function), was, now)
+    return found
+
+
+def _survivor(row: dict[str, str]) -> Survivor:
+    return Survivor(**{key: row[key] for key in Survivor._fields})
+
+
+def _survivors_in(path: Path) -> set[Survivor]:
+    return {_survivor(row) for row in tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", [])}
 
 
 def explained(survivor: Survivor, listed: dict[str, list[dict[str, str]]]) -> bool:
     """Tell whether a survivor is in the list, alone or in a family of them."""
-    alone = any(Survivor(**{key: row[key] for key in Survivor._fields}) == survivor for row in listed["survivor"])
+    alone = any(_survivor(row) == survivor for row in listed["survivor"])
     return alone or any(
         re.fullmatch(row.get("module", ".*"), survivor.module)
         and re.search(row["was"], survivor.was)
@@ -111,17 +140,21 @@ def explained(survivor: Survivor, listed: dict[str, list[dict[str, str]]]) -> bo
     )
 
 
-def _run(module: str, children: int, folder: Path) -> tuple[list[Survivor], Counter[str]]:
-    """Run mutmut on one module; return what survived, and how many fared how."""
+def _run(
+    module: str, children: int, folder: Path, again: Collection[Survivor] | None
+) -> tuple[list[Survivor], Counter[str]]:
+    """Run mutmut on one module, or some mutants of it; return what survived, and how many fared how."""
     _copied(folder, module)
-    _mutmut(folder, "run", "--max-children", str(children))
+    subprocess.run([sys.executable, "-c", _GENERATE], cwd=folder, check=True, capture_output=True)
+    mutants = _mutants(folder, module)
+    names = [] if again is None else [name for name, mutant in mutants.items() if mutant in again]
+    if again is not None and not names:
+        return [], Counter()
+    _mutmut(folder, "run", "--max-children", str(children), *names)
     codes = json.loads((folder / "mutants" / f"{module}.meta").read_text())["exit_code_by_key"]
-    fates = {
-        name: "killed" if code in _KILLED else "untested" if code == 33 else "survived" for name, code in codes.items()
-    }
-    return [_survivor(folder, module, name) for name, fate in fates.items() if fate != "killed"], Counter(
-        fates.values()
-    )
+    fates = {n: "killed" if codes[n] in _KILLED else "survived" for n in names or codes}
+    fates |= {n: "untested" for n in fates if codes[n] == 33}
+    return [mutants[n] for n, fate in fates.items() if fate != "killed"], Counter(fates.values())
 
 
 def _toml(survivor: Survivor) -> str:
@@ -134,26 +167,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.source_mutants", description=__doc__)
     parser.add_argument("modules", nargs="*", help=f"of {', '.join(MODULES)} (default: all)")
     parser.add_argument("--children", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument("--again", type=Path, help="only the mutants in this file, the output of an earlier run")
     options = parser.parse_args(arguments)
     unknown = [module for module in options.modules if module not in MODULES]
     if unknown:
         parser.error(f"no such module: {', '.join(unknown)}")
     listed = {"survivor": [], "family": [], **tomllib.loads(_LIST.read_text(encoding="utf-8"))}
+    again = None if options.again is None else _survivors_in(options.again)
     failed = False
     for module in options.modules or MODULES:
         begun = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            survivors, counts = _run(module, options.children, Path(folder))
+            survivors, counts = _run(module, options.children, Path(folder), again)
         fates = ", ".join(f"{n} {fate}" for fate, n in counts.most_common())
-        print(f"{module}: {sum(counts.values())} mutants, {fates}, in {time.perf_counter() - begun:.0f} s", flush=True)
+        print(
+            f"# {module}: {sum(counts.values())} mutants, {fates}, in {time.perf_counter() - begun:.0f} s", flush=True
+        )
         unlisted = [survivor for survivor in survivors if not explained(survivor, listed)]
-        gone = [row for row in listed["survivor"] if row["module"] == module]
-        gone = [row for row in gone if Survivor(**{key: row[key] for key in Survivor._fields}) not in survivors]
+        gone = [row for row in listed["survivor"] if row["module"] == module and again is None]
+        gone = [row for row in gone if _survivor(row) not in survivors]
         failed = failed or bool(unlisted or gone)
         for survivor in unlisted:
             print(_toml(survivor))
         for row in gone:
-            print(f"no longer a survivor: {row['function']}: {row['now']}")
+            print(f"# no longer a survivor: {row['function']}: {row['now']}")
     return int(failed)
 
 
