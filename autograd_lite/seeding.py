@@ -17,7 +17,8 @@ _forks = 0
 def manual_seed(seed: int) -> np.random.Generator:
     """Seed the default generator; the same seed gives the same bits. Returns the generator.
 
-    It is the same object as before: whoever holds it (a Dropout layer, say) is seeded too.
+    It is the same object as before: whoever holds it (a Dropout layer, say) is seeded too. A forked process goes on
+    with numbers of its own, which follow from the seed as well.
 
     Examples
     --------

@@ -225,8 +225,6 @@ for save in (lambda x: save_weights(x, sys.argv[1]), lambda x: save_checkpoint(s
 
 
 class TestFiles:
-    pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")
-
     @pytest.fixture(autouse=True)
     def _safetensors(self):
         pytest.importorskip("safetensors")
