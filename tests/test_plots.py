@@ -15,7 +15,8 @@ import autograd_lite as ag
 import nn
 from nn import plots
 from nn.plots import look
-from nn.plots.boundary import chosen_epochs, probabilities
+from nn.plots.answers import probabilities
+from nn.plots.boundary import chosen_epochs
 from nn.plots.curves import best_epoch
 from nn.plots.ridges import density
 

@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import graph
-from nn import activation
 from nn.module import Module
+from nn.plots.answers import probabilities, samples_of
 from nn.plots.layers import recorded
 from nn.plots.look import axes_of, bare, explained, finished, panels, plain
 from nn.plots.recorder import Recorder, loaded
-from nn.train import predict
 
-__all__ = ["boundary_strip", "chosen_epochs", "decision_boundary", "draw_points", "probabilities", "recorded_states"]
+__all__ = [
+    "boundary_strip",
+    "chosen_epochs",
+    "decision_boundary",
+    "draw_points",
+    "extent_of",
+    "frame",
+    "recorded_states",
+]
 
 Array = np.ndarray[Any, Any]
 # Of each class the shade of its region, the colour of its points, and their shape.
@@ -91,97 +97,31 @@ def decision_boundary(
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['class 0', 'class 1']
     """
-    x, labels = _checked(model, X, y)
+    x, labels = samples_of(model, X, y)
     axes = axes_of(ax)
-    extent = _extent(x) if extent is None else extent
+    extent = extent_of(x) if extent is None else extent
     _shade(axes, lambda points: probabilities(model, points), extent, steps)
     draw_points(axes, x, labels, names, size)
     axes.set(xlim=extent[:2], ylim=extent[2:])
     plain(axes, title or "", "x1", "x2", grid=False)
     if legend:
-        explained(axes, handletextpad=0.2)
+        explained(axes, handletextpad=0.2, loc=_emptiest_corner(x, extent))
     return finished(axes, path)
 
 
-def _checked(model: Any, x: Any, y: Any) -> tuple[Array, Array]:
-    """Return samples and their classes as the numbers 0, 1, ..."""
-    x, y = np.asarray(graph.data_of(x)), np.asarray(graph.data_of(y)).ravel()
-    if x.ndim != 2 or x.shape[1] != 2:
-        raise ValueError(
-            f"a decision boundary is drawn in the plane, so X must have shape (N, 2), got {x.shape}.\n"
-            "Train on two columns, or pass a function of two that fills in the others."
-        )
-    if len(x) == 0 or len(x) != len(y):
-        raise ValueError(f"X and y must hold the same number of samples, and at least one; got {len(x)} and {len(y)}")
-    if not np.isfinite(x).all():
-        raise ValueError("X holds NaN or infinity: leave those samples out")
-    if hasattr(model, "classes_"):
-        known = np.asarray(model.classes_)
-        if not np.isin(y, known).all():
-            raise ValueError(
-                f"y holds {sorted(set(y.tolist()) - set(known.tolist()))}, of which the model knows nothing"
-            )
-        return x, np.searchsorted(known, y)
-    if y.dtype.kind not in "biuf" or not np.all((y >= 0) & (y == np.floor(y))):
-        raise ValueError(
-            f"y must be classes numbered 0, 1, ..., got {y[:3]!r} and so on.\n"
-            "Number them by np.unique(y, return_inverse=True)[1]."
-        )
-    return x, y.astype(int)
-
-
-def _extent(x: Array) -> tuple[float, float, float, float]:
+def extent_of(x: Array) -> tuple[float, float, float, float]:
     low, high = x.min(axis=0), x.max(axis=0)
     margin = np.where(high > low, 0.12 * (high - low), 0.5)
     (x0, y0), (x1, y1) = low - margin, high + margin
     return float(x0), float(x1), float(y0), float(y1)
 
 
-def probabilities(model: Any, points: Array) -> Array:
-    """Return the probabilities of the classes at some points.
-
-    Parameters
-    ----------
-    model : Module, estimator or callable
-        As in `decision_boundary`.
-    points : ndarray
-        Shape (N, 2).
-
-    Returns
-    -------
-    ndarray
-        Shape (N,), of class 1, or (N, C) for more than two classes.
-    """
-    if isinstance(model, Module):
-        p = _from_outputs(model, predict(model, points.astype(_dtype_of(model), copy=False)))
-    elif hasattr(model, "predict_proba"):
-        p = np.asarray(model.predict_proba(points))
-    elif callable(model):
-        p = np.asarray(graph.data_of(model(points)))
-    else:
-        raise TypeError(f"the model must be a Module, a fitted classifier or a callable, got {type(model).__name__}")
-    if p.ndim == 2 and p.shape[1] <= 2:
-        p = p[:, -1]
-    if p.ndim not in (1, 2) or len(p) != len(points):
-        raise ValueError(f"the model gave shape {p.shape} for {len(points)} points; (N,), (N, 1) or (N, C) is expected")
-    return p
-
-
-def _dtype_of(model: Module) -> Any:
-    return next((p.dtype for p in model.parameters()), np.float64)
-
-
-def _from_outputs(model: Module, outputs: Array) -> Array:
-    last = list(model.modules())[-1]
-    if isinstance(last, (activation.Sigmoid, activation.Softmax)):
-        return outputs
-    if isinstance(last, activation.LogSoftmax):
-        return np.exp(outputs)
-    if outputs.ndim == 1 or outputs.shape[1] == 1:
-        half: Array = 0.5 * outputs
-        return 0.5 * (1 + np.tanh(half))
-    shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+def _emptiest_corner(x: Array, extent: Sequence[float]) -> str:
+    """Return where the legend hides the fewest samples; matplotlib's own search takes longer than the drawing."""
+    place = (x - [extent[0], extent[2]]) / [extent[1] - extent[0], extent[3] - extent[2]]
+    corners = {"upper right": (1, 1), "upper left": (0, 1), "lower right": (1, 0), "lower left": (0, 0)}
+    hidden = {name: np.count_nonzero((np.abs(place - at) < 0.3).all(axis=1)) for name, at in corners.items()}
+    return min(hidden, key=lambda name: hidden[name])
 
 
 def _shade(axes: Any, probability: Callable[[Array], Array], extent: Sequence[float], steps: int) -> Any:
@@ -311,9 +251,9 @@ def boundary_strip(
         When there is nothing to draw: says how to record it.
     """
     states = recorded_states(recorder, "of a boundary")
-    x, labels = _checked(model, X, y)
+    x, labels = samples_of(model, X, y)
     picked = chosen_epochs(len(states), frames)
-    extent = _extent(x) if extent is None else extent
+    extent = extent_of(x) if extent is None else extent
     figure, places = panels(1, len(picked), 2.3, 2.2)
     for axes, i in zip(places.flat, picked, strict=True):
         epoch, state = states[i]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nn.module import Module
-from nn.plots.boundary import _checked, _extent, chosen_epochs, frame, recorded_states
+from nn.plots.answers import samples_of
+from nn.plots.boundary import chosen_epochs, extent_of, frame, recorded_states
 from nn.plots.curves import learning_curves
 from nn.plots.look import GREY, panels
 from nn.plots.recorder import Recorder, loaded
@@ -86,9 +87,9 @@ def boundary_film(
     if target.suffix.lower() not in writers:
         raise ValueError(f"a film is saved as one of {', '.join(writers)}, by its suffix; got {target.name!r}")
     states = recorded_states(recorder, "of a boundary")
-    x, labels = _checked(model, X, y)
+    x, labels = samples_of(model, X, y)
     picked = [states[i] for i in chosen_epochs(len(states), frames)]
-    look = {"extent": _extent(x) if extent is None else extent, "steps": steps}
+    look = {"extent": extent_of(x) if extent is None else extent, "steps": steps}
     stage = _Stage(model, x, labels, names, history, look)
     made = []
     for epoch, state in picked:
@@ -119,20 +120,28 @@ class _Stage:
 
         self.model, self.x, self.labels, self.names, self.look = model, x, labels, names, look
         figure, places = panels(1, 1 if history is None else 2, 4.4, 3.4)
+        self.canvas, self.as_image = FigureCanvasAgg(figure), Image.fromarray
         self.plane, self.line = places[0, 0], None
         if history is not None:
             learning_curves(history, ["loss"], ax=places[0, 1])
-            self.line = places[0, 1].axvline(0, color=GREY, linewidth=2.5, alpha=0.7)
-        self.canvas, self.as_image = FigureCanvasAgg(figure), Image.fromarray
+            self.line = places[0, 1].axvline(0, color=GREY, linewidth=2.5, alpha=0.7, visible=False)
+        frame(self.plane, model, 0, x, labels, names, **look)
+        self.canvas.draw()
+        figure.set_layout_engine("none")
+        self.plane.set_visible(False)
+        self.canvas.draw()
+        self.background = self.canvas.copy_from_bbox(figure.bbox)
+        self.plane.set_visible(True)
 
     def frame(self, epoch: int) -> Frame:
         """Draw the model as it is now."""
         self.plane.clear()
         words = frame(self.plane, self.model, epoch, self.x, self.labels, self.names, **self.look)
+        self.canvas.restore_region(self.background)
+        self.plane.draw(self.canvas.get_renderer())
         if self.line is not None:
-            self.line.set_xdata([epoch, epoch])
-        self.canvas.draw()
-        self.canvas.figure.set_layout_engine("none")
+            self.line.set(xdata=[epoch, epoch], visible=True)
+            self.line.axes.draw_artist(self.line)
         return Frame(epoch, words, self.as_image(np.array(self.canvas.buffer_rgba())).convert("RGB"))
 
 
