@@ -433,6 +433,15 @@ def test_a_folded_group_opens_and_closes_by_keyboard(open_page):
     assert page.run("return document.activeElement.dataset.id") == group
 
 
+def test_arrows_follow_the_boxes_when_a_group_opens_beside_them(open_page):
+    ag.manual_seed(0)
+    model = pytest.importorskip("nn.scalar").MLP(2, [8, 8, 1])
+    page = open_page(sum(model([Value(0.1 * k), Value(0.3)]) for k in range(4)), max_boxes=30)
+    for _ in range(3):
+        page.run("document.querySelector('.box.fold').dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))")
+        intact(page)
+
+
 def test_steps_go_through_groups_that_are_closed_and_open(open_page):
     x = first = Value(0.5, label="x")
     for _ in range(40):

@@ -210,3 +210,15 @@ def test_twenty_thousand_nodes_are_summarised_in_seconds():
 def test_a_limit_of_no_boxes_is_refused():
     with pytest.raises(ValueError, match="at least 1"):
         view_of(graph_of(Value(1.0)), max_boxes=0)
+
+
+def test_two_equal_pairs_of_modules_fold():
+    nn = pytest.importorskip("nn")
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3), nn.Tanh())
+    with trace(model) as seen:
+        y = model(Tensor(np.ones((2, 3)))).sum()
+    view = check(view_of(graph_of(y, names=seen), depth=0))
+    (fold,) = [b for b in view.boxes if b.kind == "fold"]
+    assert (fold.title, fold.lines[0]) == ("2 … 3", "+1 more like the first")
+    assert len(fold.parts) == 1
+    assert [b.title for b in view.boxes if b.kind == "module"] == ["0", "1"]

@@ -169,7 +169,8 @@ def _fold(part: Partition, scope: Scope, first: list[_Item], rest: list[_Item], 
     if len(names) == 1:
         title = names[0]
     elif period <= 3:
-        title = ", ".join(item.title for item in first) if len(set(names)) <= period else f"{names[0]} … {names[-1]}"
+        kinds = [item.title for item in first]
+        title = ", ".join(kinds) if set(names) <= set(kinds) else f"{names[0]} … {names[-1]}"
     else:
         title = f"{names[0]} … {names[-1]}"
     line = f"×{repeats + 1:,} in all, the same parameters" if same else f"+{repeats:,} more like the first"
