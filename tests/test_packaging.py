@@ -1,5 +1,6 @@
 """The wheel: both packages, their type markers, and nothing else."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -16,7 +17,8 @@ pytest.importorskip("hatchling")
 
 def built(kind, folder):
     command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    plain = {**os.environ, "AUTOGRAD_LITE_MYPYC": "0"}
+    done = subprocess.run(command, env=plain, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     (archive,) = folder.iterdir()
     return archive
@@ -80,5 +82,6 @@ def test_the_wheel_works_away_from_the_sources(wheel, tmp_path):
 def test_the_source_distribution_holds_the_tests_and_no_debris(tmp_path):
     with tarfile.open(built("sdist", tmp_path)) as archive:
         files = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    assert {"pyproject.toml", "README.md", "LICENSE", "tests/test_graph.py", "autograd_lite/py.typed"} <= files
+    assert {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE"} <= files
+    assert {"tests/test_graph.py", "autograd_lite/py.typed"} <= files
     assert not [f for f in files if "cache" in f or f.endswith((".pyc", ".lock"))]
