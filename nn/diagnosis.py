@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,18 +10,12 @@ import numpy as np
 from autograd_lite import AnomalyError, detect_anomaly, graph
 from nn.module import Module
 
-__all__ = ["explain_nonfinite", "has_finite_gradients"]
+__all__ = ["are_finite", "explain_nonfinite"]
 
 
-def has_finite_gradients(params: list[Any]) -> bool:
+def are_finite(gradients: Iterable[Any]) -> bool:
     """Return whether all gradients are finite: one product each, looked at closely only where that overflows."""
-    for p in params:
-        g = p.grad
-        if g is not None:
-            g = graph.data_of(g)
-            if not np.vdot(g, g) < np.inf and not np.all(np.isfinite(g)):
-                return False
-    return True
+    return all(np.vdot(g, g) < np.inf or bool(np.all(np.isfinite(g))) for g in gradients)
 
 
 def explain_nonfinite(model: Module, compute: Callable[[], Any], batch: Any, loss: float, where: str) -> AnomalyError:

@@ -67,6 +67,9 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):  # type: ignore[misc]
         Whether ``fit`` goes on where the last one ended.
     callbacks : list of Callback, optional
         See `nn.callbacks`; they are copied.
+    compile : bool, optional
+        Whether to record the step of a batch and replay it, which is faster for small networks; see
+        `autograd_lite.compile`.
     random_state : int, RandomState or None, optional
         For the initial weights, the order of the samples and the dropout: an int gives the same network every time.
     verbose : int, optional
@@ -117,6 +120,7 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):  # type: ignore[misc]
         class_weight: Any = None,
         warm_start: bool = False,
         callbacks: Any = None,
+        compile: bool = False,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -138,6 +142,7 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):  # type: ignore[misc]
             validation_fraction=validation_fraction,
             warm_start=warm_start,
             callbacks=callbacks,
+            compile=compile,
             random_state=random_state,
             verbose=verbose,
         )
@@ -239,7 +244,7 @@ class NeuralNetRegressor(RegressorMixin, NeuralNet):  # type: ignore[misc]
         The loss of output and target, both of shape (n, n_outputs). By default `nn.MSELoss`.
     hidden, activation, dropout, batch_norm, optimizer, lr, weight_decay, max_epochs, batch_size
         As in `NeuralNetClassifier`.
-    tol, patience, early_stopping, validation_fraction, warm_start, callbacks, random_state, verbose
+    tol, patience, early_stopping, validation_fraction, warm_start, callbacks, compile, random_state, verbose
         As in `NeuralNetClassifier`.
 
     Attributes

@@ -64,6 +64,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
         validation_fraction: float = 0.1,
         warm_start: bool = False,
         callbacks: Any = None,
+        compile: bool = False,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -84,6 +85,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
 
@@ -217,6 +219,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
             callbacks=[*self._stopping(epochs, early_stopping), *self.callbacks_],
             progress=bool(self.verbose),
             history=self.history_,
+            compile=self.compile,
         )
         run.train(self._loader(columns, shuffle=True), epochs, validation)
         self.module_.zero_grad()

@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
+import autograd_lite
 from autograd_lite import default_generator, no_grad
+from autograd_lite.taped import effect
 from nn.callbacks.base import AfterEpoch, Callback
-from nn.diagnosis import explain_nonfinite, has_finite_gradients
+from nn.diagnosis import are_finite, explain_nonfinite
 from nn.history import History
 from nn.loss import BCEWithLogitsLoss
 from nn.metrics import Metric as Streaming, accuracy
 from nn.module import Module
+from nn.optim import Optimizer
 from nn.progress import progress_bar
 
 __all__ = ["Callbacks", "Metrics", "Run", "evaluating", "generators_of"]
@@ -43,6 +46,8 @@ class Run:
         As in `fit`.
     history : History, optional
         To be continued.
+    compile : bool, optional
+        Record the step of a batch once for each shape and replay it (`autograd_lite.compile`).
 
     Attributes
     ----------
@@ -79,6 +84,7 @@ class Run:
         callbacks: Callbacks = (),
         progress: bool = False,
         history: History | None = None,
+        compile: bool = False,
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.metrics = _named(metrics, loss)
@@ -93,6 +99,9 @@ class Run:
         self.figures: dict[str, Any] = {}
         self.stop = self.interrupted = self.halted = self.together = False
         self._totals = _Totals(self.metrics)
+        self.compile = compile
+        if compile:
+            self._gradients, self._step = (autograd_lite.compile(f) for f in (self._gradients, self._step))  # type: ignore[method-assign]
 
     @property
     def lr(self) -> float:
@@ -162,24 +171,54 @@ class Run:
                 break
 
     def _train_batch(self, batch: Sequence[Any], number: int, params: list[Any]) -> None:
-        first: list[Any] = []
+        where = f"epoch {self.epoch}, batch {number}"
+        if self.compile and self._steps_alone():
+            loss, output, target = self._explained(batch, where, lambda: self._step(*batch))
+        else:
+            first: list[Any] = []
 
-        def closure() -> Any:  # some optimisers call it more than once a step
-            self.optimizer.zero_grad()
-            loss, output, target = self.forward(batch)
-            loss.backward()
-            if not math.isfinite(loss) or not has_finite_gradients(params):
-                where = f"epoch {self.epoch}, batch {number}"
-                raise explain_nonfinite(self.model, lambda: self.forward(batch)[0], batch, float(loss), where)
-            if not first:
-                first.extend((float(loss), output, target))
-            self.tell("on_gradients")
-            return loss
+            def closure() -> Any:  # some optimisers call it more than once a step
+                loss, output, target = self._explained(batch, where, lambda: self._gradients(*batch))
+                if not first:
+                    first.extend((float(loss), output, target))
+                self.tell("on_gradients")
+                return loss
 
-        self.optimizer.step(closure)
-        loss, output, target = first
-        self.figures = self._totals.add(loss, output, target, self.samples)
+            self.optimizer.step(closure)
+            loss, output, target = first
+        self.figures = self._totals.add(float(loss), output, target, self.samples)
         self.tell("on_batch_end")
+
+    def _gradients(self, *batch: Any) -> tuple[Any, Any, Any]:
+        """Compute the gradients of a batch."""
+        self.optimizer.zero_grad()
+        loss, output, target = self.forward(batch)
+        loss.backward()
+        params = [p for group in self.optimizer.param_groups for p in group["params"]]
+        effect(_check_finite, [loss, *(p.grad for p in params if p.grad is not None)])
+        return loss, output, target
+
+    def _step(self, *batch: Any) -> tuple[Any, Any, Any]:
+        """Compute the gradients of a batch and move the parameters."""
+        results = self._gradients(*batch)
+        self.optimizer.step()
+        return results
+
+    def _steps_alone(self) -> bool:
+        """Return whether nothing comes between the gradients and the step of the optimiser."""
+        heard = any(type(c).on_gradients is not Callback.on_gradients for c in self.callbacks)
+        return not heard and type(self.optimizer).step is Optimizer.step
+
+    def _explained(self, batch: Sequence[Any], where: str, compute: Callable[[], Any]) -> Any:
+        """Compute, and find out what made numbers that are not finite."""
+        try:
+            return compute()
+        except _NonFiniteError as error:
+            raise explain_nonfinite(self.model, lambda: self.forward(batch)[0], batch, error.loss, where) from None
+
+    def _replay_reads(self) -> tuple[Any, ...]:
+        """Return what a recording of the step depends on: not how far the run is."""
+        return tuple(x for name, x in vars(self).items() if name not in _PROGRESS)
 
     def so_far(self) -> dict[str, float]:
         """Return the means of the figures over the samples of this epoch."""
@@ -234,6 +273,26 @@ class Run:
         """Call a method of each callback."""
         for callback in self.callbacks:
             getattr(callback, event)(self)
+
+
+# The attributes of a run that say how far it is, and do not matter to the step of a batch.
+_PROGRESS = frozenset(
+    "epoch epochs loader figures history samples leads stop interrupted halted together progress callbacks metrics "
+    "compile _totals _gradients _step".split()
+)
+
+
+class _NonFiniteError(Exception):
+    """A loss or a gradient is NaN or infinite."""
+
+    def __init__(self, loss: float) -> None:
+        super().__init__(loss)
+        self.loss = loss
+
+
+def _check_finite(loss: Any, *gradients: Any) -> None:
+    if not math.isfinite(loss) or not are_finite(gradients):
+        raise _NonFiniteError(float(loss))
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ def fit(
     batch_size: int = 32,
     generator: np.random.Generator | None = None,
     progress: bool = True,
+    compile: bool = False,
 ) -> History:
     """Train a model.
 
@@ -59,6 +60,9 @@ def fit(
         For the shuffling of data that is no DataLoader.
     progress : bool, optional
         Show a bar with loss, metrics, learning rate and the time left (needs tqdm).
+    compile : bool, optional
+        Record the step of a batch once for each shape and replay it, much faster for small models; see
+        `autograd_lite.compile` for what model and loss may do then.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def fit(
     >>> round(model.weight.item(), 3), round(model.bias.item(), 3)
     (3.0, 1.0)
     """
-    run = Run(model, loss, optimizer, metrics=metrics, callbacks=callbacks, progress=progress)
+    run = Run(model, loss, optimizer, metrics=metrics, callbacks=callbacks, progress=progress, compile=compile)
     held_out = None if validation is None else _loader(validation, max(batch_size, 256), False, None)
     return run.train(_loader(data, batch_size, True, generator), epochs, held_out)
 

@@ -47,6 +47,7 @@ class Guards:
         self._sizes: list[tuple[Any, int, str]] = []
         self._cells: list[tuple[Any, Any, str]] = []
         self._arrays: list[tuple[Any, bytes, str]] = []
+        self._readers: list[tuple[Any, Any, tuple[Any, ...], str]] = []
         self._tensors: list[tuple[Any, Any, Any, bool, bool]] = []
         self._numbers: list[tuple[Any, bool]] = []
         self._seen: dict[int, Any] = {}
@@ -90,6 +91,12 @@ class Guards:
         for container, size, name in self._sizes:
             if len(container) != size:
                 return name
+        for reads, x, parts, name in self._readers:
+            found = tuple(reads(x))
+            if len(found) != len(parts) or any(
+                a is not b and not _equal(a, b) for a, b in zip(found, parts, strict=True)
+            ):
+                return f"what {name} consists of"
         for array, content, name in self._arrays:
             if array.tobytes() != content:
                 return name
@@ -182,11 +189,13 @@ class Guards:
 
     def _visit_object(self, x: Any, name: str) -> None:
         """Look into an object: what it says it reads, or else all of its attributes."""
+        self._waiting.append((type(x), name))
         reads = getattr(type(x), "_replay_reads", None)
         if reads is not None:
-            self._waiting.append((reads(x), name))
+            parts = tuple(reads(x))
+            self._readers.append((reads, x, parts, name or type(x).__name__))
+            self._waiting += [(part, name) for part in parts]
             return
-        self._waiting.append((type(x), name))
         attributes = getattr(x, "__dict__", None)
         if isinstance(attributes, dict):
             self._sizes.append((attributes, len(attributes), f"the attributes of {name or type(x).__name__}"))
