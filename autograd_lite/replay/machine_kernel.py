@@ -18,16 +18,29 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from autograd_lite.replay import machine_lanes, machine_math
-from autograd_lite.replay.machine_lanes import BARE, OPCODES, apply, float32_at, float64_at, int64_at, like_at, uint8_at
+from autograd_lite.replay.machine_lanes import (
+    BARE,
+    OPCODES,
+    apply,
+    float32_at,
+    float64_at,
+    int32_at,
+    int64_at,
+    like_at,
+    uint8_at,
+)
 
 __all__ = ["BOOL", "DOUBLE", "GEMM", "GROUP", "INTEGER", "SINGLE", "TAPE", "allocate", "run"]
 
 GROUP, GEMM, TAPE = range(3)
 DOUBLE, SINGLE, BOOL, INTEGER = range(4)  # kinds of numbers in memory
 ONCE, DIRECT, STRIDED = range(3)  # how a block meets memory: one number for all lanes, in place, gathered
+_ROW = 20  # bytes of an operation in ``micro``
 SUM, PRODUCT, LARGEST, SMALLEST = range(4)
 _IDENTITIES = (0.0, 1.0, -math.inf, math.inf)
-_ADD, _SUBTRACT, _MULTIPLY, _NEGATIVE, _COPY = (OPCODES[name] for name in "add subtract multiply negative copy".split())
+_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _TANH, _EXP = (
+    OPCODES[name] for name in "add subtract multiply divide negative tanh exp".split()
+)
 
 inner = njit(error_model="numpy", **BARE)
 
@@ -283,31 +296,38 @@ def _multiply(code: Any, pc: int, addresses: Any, function: int, zero: Any, one:
 
 @inner
 def _tape(code: Any, pc: int, micro: Any, addresses: Any) -> None:
-    cells = addresses[code[pc + 7]]
+    base = addresses[code[pc + 7]]
     lane = min(code[pc + 4], 1)  # no literal: it would have everything compiled once more
     at = pc + 8
     for _ in range(code[pc + 5]):
-        _load(float64_at(cells + 8 * code[at]), addresses[code[at + 1]] + code[at + 2], code[at + 3], lane - lane, lane)
+        _load(float64_at(base + 8 * code[at]), addresses[code[at + 1]] + code[at + 2], code[at + 3], lane - lane, lane)
         at += 4
-    for m in range(code[pc + 3], code[pc + 3] + code[pc + 4]):
-        op, d = micro[m, 0], float64_at(cells + 8 * micro[m, 1])
-        a, b = float64_at(cells + 8 * micro[m, 2]), float64_at(cells + 8 * micro[m, 3])
+    cells = float64_at(base)
+    place = np.int64(micro.ctypes.data) + _ROW * code[pc + 3]
+    for _ in range(code[pc + 4]):
+        row = int32_at(place)
+        place += _ROW
+        op, d = row[0], row[1]
+        a, b = cells[row[2]], cells[row[3]]
         if op == _MULTIPLY:
-            d[0] = a[0] * b[0]
+            cells[d] = a * b
         elif op == _ADD:
-            d[0] = a[0] + b[0]
-        elif op == _COPY:
-            d[0] = a[0]
+            cells[d] = a + b
         elif op == _SUBTRACT:
-            d[0] = a[0] - b[0]
+            cells[d] = a - b
+        elif op == _TANH:
+            cells[d] = math.tanh(a)  # on one number, what has branches is faster
         elif op == _NEGATIVE:
-            d[0] = -a[0]
+            cells[d] = -a
+        elif op == _DIVIDE:
+            cells[d] = a / b
+        elif op == _EXP:
+            cells[d] = math.exp(a)
         else:
-            apply(op, d, a, b, float64_at(cells + 8 * micro[m, 4]), lane)
+            c = float64_at(base + 8 * row[4])
+            apply(op, float64_at(base + 8 * d), float64_at(base + 8 * row[2]), float64_at(base + 8 * row[3]), c, lane)
     for _ in range(code[pc + 6]):
-        _store(
-            float64_at(cells + 8 * code[at]), addresses[code[at + 1]] + code[at + 2], code[at + 3], lane - lane, lane
-        )
+        _store(float64_at(base + 8 * code[at]), addresses[code[at + 1]] + code[at + 2], code[at + 3], lane - lane, lane)
         at += 4
 
 

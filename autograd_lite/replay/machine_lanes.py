@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from autograd_lite.replay import machine_math as fast
 
-__all__ = ["BARE", "OPCODES", "apply", "float32_at", "float64_at", "int64_at", "like_at", "uint8_at"]
+__all__ = ["BARE", "OPCODES", "apply", "float32_at", "float64_at", "int32_at", "int64_at", "like_at", "uint8_at"]
 
 _NAMES = """
 copy negative absolute sign sqrt square reciprocal exp expm1 log log1p tanh sigmoid sin cos tan arcsin arccos arctan
@@ -50,7 +50,9 @@ def _pointer(kind: Any) -> Any:
     return at
 
 
-float64_at, float32_at, uint8_at, int64_at = map(_pointer, (types.float64, types.float32, types.uint8, types.int64))
+float64_at, float32_at, uint8_at, int32_at, int64_at = map(
+    _pointer, (types.float64, types.float32, types.uint8, types.int32, types.int64)
+)
 
 
 @intrinsic
