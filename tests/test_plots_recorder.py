@@ -125,17 +125,17 @@ def test_how_often_it_looks(epochs: int, batches: int, expected: list[int]) -> N
 
 
 def test_distributions_of_large_parameters_are_samples() -> None:
-    recorder, model = Recorder(every=1, samples=7), nn.Linear(2, 30)
+    recorder, model = Recorder(every=1, samples=50), nn.Linear(2, 30)
     x = data()[0]
     fit(
         model, nn.MSELoss(), nn.optim.SGD(model.parameters(), lr=0.1), (x, np.zeros((96, 30))), epochs=2,
         callbacks=[recorder], progress=False,
     )  # fmt: skip
     for of in ("weight", "gradient"):
-        assert recorder.distribution(of, "weight")[1].shape[1] == 7
+        assert recorder.distribution(of, "weight")[1].shape[1] == 50
     last = recorder.distribution("weight", "weight")[1][-1]
     assert np.isin(last, model.weight.numpy()).all()
-    assert len(set(last)) == 7
+    assert len(set(last)) == 50
     positions = [np.flatnonzero(model.weight.numpy() == x)[0] for x in last]
     first = recorder.states()[0][1]["weight"].ravel()
     np.testing.assert_array_equal(recorder.distribution("weight", "weight")[1][0], first[positions])

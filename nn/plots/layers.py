@@ -137,7 +137,10 @@ def _over_epochs(
     is_log = plain_ticks(axes, values.ravel())
     plain(axes, title, "epoch", f"{what}{' (log scale)' if is_log else ''}")
     whole_epochs(axes, recorder.epochs)
-    explained(axes)
+    low, high = axes.get_ylim()
+    if is_log:  # room for the legend above the lines
+        axes.set_ylim(low, high * (high / low) ** (0.09 * (len(chosen) + 1)))
+    explained(axes, loc="upper right")
     return finished(axes, path)
 
 
