@@ -125,8 +125,8 @@ def domain_of(op: Op) -> str:
     Examples
     --------
     >>> from autograd_lite import ops
-    >>> domain_of(ops.TABLE["divide"]), domain_of(ops.TABLE["matmul"])[:18]
-    ('x in [-3, 3], y in [0.5, 3]', 'shapes (3) (3); (2')
+    >>> domain_of(ops.TABLE["divide"]), domain_of(ops.TABLE["tril"])
+    ('x in [-3, 3], y in [0.5, 3]', 'shapes (3, 4); (2, 3, 3); (3)')
     """
     if op.is_elementwise:
         intervals = zip("xyz", op.domain, op.rules, strict=False)
