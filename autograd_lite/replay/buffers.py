@@ -6,8 +6,8 @@ import bisect
 
 import numpy as np
 
+from autograd_lite.replay.plan_parts import is_run
 from autograd_lite.replay.primitive import (
-    Array,
     Call,
     Effect,
     Elementwise,
@@ -15,7 +15,6 @@ from autograd_lite.replay.primitive import (
     Plan,
     Scalars,
     Step,
-    contiguous,
     reads_of,
     writes_of,
 )
@@ -89,19 +88,12 @@ def lives(plan: Plan) -> tuple[dict[int, int], dict[int, int]]:
 def is_reshaped(plan: Plan, number: int) -> bool:
     """Return whether an array is the whole of another in another shape."""
     array = plan.arrays[number]
-    return array.owner == "view" and array.offset == 0 and _is_whole(array, plan.arrays[array.source])
-
-
-def _is_whole(view: Array, owner: Array) -> bool:
-    own = contiguous(view.shape)
-    return view.size == owner.size and all(
-        n == 1 or s == t for n, s, t in zip(view.shape, view.strides, own, strict=True)
-    )
+    return array.owner == "view" and array.size == plan.arrays[array.source].size and not array.offset and is_run(array)
 
 
 def _leaving(plan: Plan) -> set[int]:
     """Return the temps that leave the plan and can be computed into memory of their own: written as a whole, once."""
-    leaving = set(plan.outputs).union(*(s.reads for s in plan.steps if isinstance(s, Effect)))
+    leaving = set(plan.outputs).union(*(s.reads for s in plan.steps if isinstance(s, Effect) and not s.borrows))
     leaving = {n for n in leaving if plan.arrays[n].owner == "temp"}
     leaving.difference_update(plan.owner(n) for n in plan.outputs if plan.arrays[n].owner == "view")
     writers: dict[int, int] = {}

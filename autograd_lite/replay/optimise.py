@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from autograd_lite.replay.plan_parts import placed_at_once, written_parts
 from autograd_lite.replay.primitive import (
     Array,
     Call,
@@ -38,7 +40,7 @@ def optimise(plan: Plan) -> Plan:
     """
     plan = _simplified(plan)
     plan = _without_dead(plan)
-    plan = _placed_at_once(plan)
+    plan = placed_at_once(plan)
     return _without_dead(plan)
 
 
@@ -141,11 +143,6 @@ def _last_eras(plan: Plan, eras: list[int]) -> dict[int, int]:
     return last
 
 
-def written_parts(plan: Plan) -> Counter[int]:
-    """Return how often each array, or a part of it, is written; the numbers of tables, written once, are left out."""
-    return Counter(plan.owner(w) for s in plan.steps if not isinstance(s, Scalars) for w in writes_of(s))
-
-
 def value_of(plan: Plan, number: int) -> Any:
     """Return the entries of an array that nobody can change; None for the others."""
     array = plan.arrays[number]
@@ -194,8 +191,8 @@ def _renamed(step: Step, state: _Rewriting) -> Step:
             return Matmul(at(a), at(b), write, accumulate)
         case Call(function, reads, writes, pure, name):
             return Call(function, tuple(map(at, reads)), writes, pure, name)
-        case Effect(function, reads, renews, name):
-            return Effect(function, tuple(map(at, reads)), renews, name)
+        case Effect(reads=reads):
+            return replace(step, reads=tuple(map(at, reads)))
         case Scalars():
             moved = {n: to for n in reads_of(step) if (to := at(n)) != n}
             return _moved_columns(step, moved, len(state.plan.arrays)) if moved else step
@@ -346,116 +343,3 @@ def _needed_rows(table: Scalars, wanted: set[int]) -> Scalars:
         return table
     rows = len(table.writes) - 1 - np.array(kept[::-1], np.int64)
     return Scalars(table.codes[rows], table.a[rows], table.b[rows], table.c[rows], table.writes[rows])
-
-
-def _placed_at_once(plan: Plan) -> Plan:
-    """Return the plan with results computed where they are copied to, if that is their one place.
-
-    As for the states of a recurrent network, which are collected in one array.
-    """
-    arrays = list(plan.arrays)
-    written = written_parts(plan)
-    parts = _collected(plan)
-    makers = {
-        s.write: s for s in plan.steps if isinstance(s, (Elementwise, Reduce)) and arrays[s.write].owner == "temp"
-    }
-    leaving = set(plan.outputs).union(*(s.reads for s in plan.steps if isinstance(s, Effect)))
-    views: dict[int, list[int]] = {}
-    used = {n for s in plan.steps if not isinstance(s, Scalars) for n in (*reads_of(s), *writes_of(s))}
-    used.update(plan.outputs, *(reads_of(s) for s in plan.steps if isinstance(s, Scalars)))
-    for n in used:
-        if arrays[n].owner == "view":
-            views.setdefault(arrays[n].source, []).append(n)
-    same: dict[int, int] = {}
-    gone: set[int] = set()
-    for position, step in enumerate(plan.steps):
-        if not (isinstance(step, Elementwise) and step.name == "copy" and step.write in parts):
-            continue
-        (source,) = step.reads
-        if source in same or source in leaving or source not in makers or written[source] != 1:
-            continue
-        target = arrays[step.write]
-        if arrays[source].shape != target.shape or arrays[source].dtype != target.dtype:
-            continue
-        moved = [_composed(arrays[v], arrays[source].shape, target) for v in views.get(source, [])]
-        if any(m is None for m in moved):
-            continue
-        same[source] = step.write
-        for v, m in zip(views.get(source, []), moved, strict=True):
-            assert m is not None
-            arrays.append(m)
-            same[v] = len(arrays) - 1
-        gone.add(position)
-    steps = [_with(step, same) for i, step in enumerate(plan.steps) if i not in gone]
-    return Plan(arrays, steps, plan.outputs)
-
-
-def _collected(plan: Plan) -> set[int]:
-    """Return the parts of temps that are written once each, by copies, so that it does not matter when."""
-    parts: dict[int, list[int]] = {}
-    other: set[int] = set()
-    for step in plan.steps:
-        for w in () if isinstance(step, Scalars) else writes_of(step):
-            owner = plan.owner(w)
-            if isinstance(step, Elementwise) and w != owner and w not in step.reads:
-                parts.setdefault(owner, []).append(w)
-            else:
-                other.add(owner)
-    found: set[int] = set()
-    for owner, views in parts.items():
-        size = plan.arrays[owner].size
-        if owner in other or size > 1 << 24:
-            continue
-        paint = np.zeros(size, np.uint8)
-        for v in views:
-            array = plan.arrays[v]
-            if array.size:
-                as_strided(paint[array.offset :], array.shape, array.strides)[...] += 1
-        if paint.max(initial=0) <= 1:
-            found.update(views)
-    return found
-
-
-def _composed(view: Array, shape: tuple[int, ...], target: Array) -> Array | None:
-    """Return a view of an array of this shape as one of the part that the array has become."""
-    own = contiguous(shape)
-    start = list(np.unravel_index(view.offset, shape)) if view.size else [0] * len(shape)
-    at = [int(i) for i in start]
-    reach = list(at)
-    strides = []
-    for n, s in zip(view.shape, view.strides, strict=True):
-        if n == 1 or s == 0:
-            strides.append(0)
-            continue
-        axis = next((i for i, (t, m) in enumerate(zip(own, shape, strict=True)) if m > 1 and t <= abs(s)), None)
-        if axis is None or s % own[axis] or s < 0:
-            return None
-        step = s // own[axis]
-        reach[axis] += step * (n - 1)
-        if reach[axis] >= shape[axis]:
-            return None
-        strides.append(step * target.strides[axis])
-    offset = target.offset + sum(i * t for i, t in zip(at, target.strides, strict=True))
-    return Array(view.shape, view.dtype, "view", target.source, offset, tuple(strides))
-
-
-def _with(step: Step, same: dict[int, int]) -> Step:
-    def at(n: int) -> int:
-        return same.get(n, n)
-
-    match step:
-        case Elementwise(name, reads, write):
-            return Elementwise(name, tuple(map(at, reads)), at(write))
-        case Reduce(name, read, write, axes):
-            return Reduce(name, at(read), at(write), axes)
-        case Matmul(a, b, write, accumulate):
-            return Matmul(at(a), at(b), at(write), accumulate)
-        case Call(function, reads, writes, pure, name):
-            return Call(function, tuple(map(at, reads)), tuple(map(at, writes)), pure, name)
-        case Effect(function, reads, renews, name):
-            return Effect(function, tuple(map(at, reads)), renews, name)
-        case Fill(value, write):
-            return Fill(value, at(write))
-        case Scalars():
-            return step
-    return step

@@ -14,6 +14,7 @@ from autograd_lite.ops.record import TABLE
 from autograd_lite.replay.buffers import exports, lay_out
 from autograd_lite.replay.lower import lower
 from autograd_lite.replay.optimise import optimise
+from autograd_lite.replay.plan_parts import is_run
 from autograd_lite.replay.plan_scalars import Levels, TableRun
 from autograd_lite.replay.plan_steps import store
 from autograd_lite.replay.primitive import (
@@ -267,7 +268,7 @@ class _Source:
             case Reduce(name, read, write, axes):
                 self._reduce(name, read, write, axes)
             case Matmul(a, b, write):
-                flat = len(self.plan.arrays[write].shape) == 2 and self.plan.arrays[write].owner == "temp"
+                flat = len(self.plan.arrays[write].shape) == 2 and self._is_run(write)
                 call = f"{'dot' if flat else 'matmul'}(a{a}, a{b}"
                 self.lines.append(f"a{write} = {call})" if write in self.plan.fresh else f"{call}, a{write})")
             case Fill(value, write):
@@ -286,10 +287,10 @@ class _Source:
                 else:
                     self.lines.append(f"r = {call}")
                     self.lines += [f"store(a{w}, r[{k}])" for k, w in enumerate(writes) if w >= 0]
-            case Effect(function, reads):
+            case Effect(function, reads, borrows=borrows):
                 i = len(self.bound)
                 self.bound[f"f{i}"] = function
-                self.lines.append(f"f{i}({', '.join(map(self._handed, reads))})")
+                self.lines.append(f"f{i}({', '.join(f'a{r}' if borrows else self._handed(r) for r in reads)})")
             case Scalars():
                 passed = [f"a{n}" if n in self.plan.places else f"contiguous(a{n})" for n in self._passed(step)]
                 self.lines.append(f"v{self.met} = s{self.met}(inputs, ({''.join(p + ', ' for p in passed)}))")
@@ -334,11 +335,16 @@ class _Source:
                 by_name = "out=" if step.name in ("maximum", "minimum") else ""  # where NumPy deprecates it by place
                 self.lines.append(f"{call}, {by_name}a{w})")
 
+    def _is_run(self, n: int) -> bool:
+        """Return whether an array of the plan lies in memory entry by entry."""
+        array = self.plan.arrays[n]
+        return array.owner == "temp" or (array.owner == "view" and is_run(array))
+
     def _reduce(self, name: str, read: int, write: int, axes: tuple[int, ...]) -> None:
         arrays = self.plan.arrays
         x = arrays[read]
         self._allocated(write)
-        own = x.owner == arrays[write].owner == "temp" and x.dtype.kind == "f"
+        own = x.owner == "temp" and self._is_run(write) and x.dtype.kind == "f"
         if own and name == "add" and axes == (0,) and len(x.shape) == 2 and 0 < x.shape[0] <= _BLAS_ROWS:
             ones = self._named(f"ones_{x.dtype.name}_{x.shape[0]}", np.ones(x.shape[0], x.dtype))
             self.lines.append(f"dot({ones}, a{read}, a{write})")

@@ -21,7 +21,7 @@ from autograd_lite.replay.primitive import (
     contiguous,
 )
 
-__all__ = ["Builder", "UnfoldableError"]
+__all__ = ["Builder", "UnfoldableError", "restrided"]
 
 Shape = tuple[int, ...]
 
@@ -129,7 +129,7 @@ class Builder:
         if math.prod(shape) != array.size:
             raise ValueError(f"cannot reshape an array of shape {array.shape} to {shape}")
         owner, offset, strides = self.layout(number)
-        found = _restrided(array.shape, strides, shape)
+        found = restrided(array.shape, strides, shape)
         if found is None:
             owner, offset, found = self.copied(number), 0, contiguous(shape)
         return self.view(owner, shape, offset, found)
@@ -205,7 +205,7 @@ class Builder:
         if len(y.shape) == 2 and lead:
             owner, offset, strides = self.layout(a)
             rows = (math.prod(lead) * n, k)
-            merged = _restrided(x.shape, strides, rows)
+            merged = restrided(x.shape, strides, rows)
             if merged is not None:  # one product instead of a stack of them
                 return self.reshaped(self.product(self.view(owner, rows, offset, merged), b), (*lead, n, m))
         if lead or len(y.shape) > 2:
@@ -247,7 +247,7 @@ def _order(shape: Shape, strides: Shape) -> list[int] | None:
     return [next(ordered) if n > 1 else i for i, n in enumerate(shape)]
 
 
-def _restrided(old: Shape, strides: Shape, new: Shape) -> Shape | None:
+def restrided(old: Shape, strides: Shape, new: Shape) -> Shape | None:
     """Return the strides with which the entries appear in a new shape, if any do."""
     if 0 in old:
         return (0,) * len(new)

@@ -86,8 +86,8 @@ class Unfolding:
         return Option(self.builder, self._leaf(lambda: float(get()), False), get())
 
     def finish(self, run: Callable[..., None], arrays: Sequence[Symbol], name: str) -> None:
-        """End with ``run(*arrays)``."""
-        self.builder.plan.steps.append(Effect(run, tuple(x.number for x in arrays), self._renews, name))
+        """End with ``run(*arrays)``, which keeps nothing of them."""
+        self.builder.plan.steps.append(Effect(run, tuple(x.number for x in arrays), self._renews, name, True))
 
 
 def _look() -> None:

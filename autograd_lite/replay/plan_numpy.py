@@ -161,7 +161,7 @@ def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, dtype: Any = None,
         if p.size:
             result[(slice(None),) * axis + (slice(start, start + p.shape[axis]),)] = p
         start += p.shape[axis]
-    return result
+    return result.fresh(result.number)  # of which nobody has views
 
 
 @_on(np.stack)

@@ -139,14 +139,16 @@ class Call:
 class Effect:
     """``function(*reads)`` for what it does, in order; never left out, and nothing moves across it.
 
-    What it reads is handed over for good (copied, or computed into memory of its own). ``renews`` are the numbers under
-    which the leaves that it overwrites are read from then on.
+    What it reads is handed over for good (copied, or computed into memory of its own), but for a function that
+    ``borrows``: it keeps nothing. ``renews`` are the numbers under which the leaves that it overwrites are read from
+    then on.
     """
 
     function: Callable[..., Any]
     reads: tuple[int, ...]
     renews: tuple[int, ...] = ()
     name: str = "effect"
+    borrows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Move:
 
         def settle(*arrays: Any) -> None:
             if not all(k.holds() for k in known):
-                self(*arrays[count:])  # from scratch: what was computed took something for granted
+                self(*(g.copy() for g in arrays[count:]))  # from scratch: what was computed took something for granted
                 return
             made = iter(arrays)
             for k in known:
@@ -72,14 +72,10 @@ class Move:
         step = unfolding.number(lambda: block.parts[0].steps + 1)
         data = unfolding.held(lambda: block.data)
         state = {name: unfolding.held(lambda name=name: block.state[name]) for name in block.state}
-        moved: list[list[Any]] = [[] for _ in range(1 + len(state))]
-        for p, place in zip(block.params, block.places, strict=True):
-            w, g = data[place].copy(), gradients[p].ravel().copy()
-            own = {name: array[place].copy() for name, array in state.items()}
-            self.optimizer._update(w, g, own, step, options)
-            for whole, part in zip(moved, (w, *own.values()), strict=True):
-                whole.append(part)
-        return [np.concatenate(parts) for parts in moved]
+        w, own = data.copy(), {name: array.copy() for name, array in state.items()}
+        g = np.concatenate([gradients[p].ravel() for p in block.params])
+        self.optimizer._update(w, g, own, step, options)
+        return [w, *own.values()]
 
     def _blocks(self) -> list[tuple[dict[str, Any], Block]]:
         optimizer = self.optimizer
