@@ -250,8 +250,8 @@ def test_which_units_are_stuck(kind: Any, x: Any, stuck: list[int], copies: int)
     model = nn.Sequential(kind())
     units = StuckUnits(model)
     units.open()
-    for row in x:
-        model(ag.Tensor(np.repeat([row], copies, axis=0)))
+    for batch in [[row] for row in x] if copies == 1 else [np.tile(x, (copies, 1))] * 2:
+        model(ag.Tensor(batch))
     model.eval()
     model(ag.Tensor(np.ones((4, 3))))  # not looked at
     assert units.count([units.close()]) == {"0": [(sum(stuck), 3)]}
