@@ -323,3 +323,74 @@ class TestErrors:
                 grad(lambda x, t=transform: t(broken)(x))(1.0)
         assert type(grad(lambda x: x**2)(3.0)) is float
         assert ag.is_recording()
+
+
+class TestWhatTheFacesAllow:
+    def test_a_result_that_is_returned_twice_is_pulled_twice(self):
+        def f(x):
+            y = x * x
+            return [y, y]
+
+        assert vjp(f, 3.0)[1]([1.0, 2.0]) == (18.0,)
+        np.testing.assert_array_equal(vjp(f, X)[1]([np.ones(3), 2 * np.ones(3)])[0], 6 * X)
+
+    @pytest.mark.parametrize("primal", [2.0, np.array(2.0)], ids=["float", "array"])
+    @pytest.mark.parametrize("tangent", [1.5, np.array(1.5)], ids=["float", "array"])
+    def test_tangents_of_the_other_face(self, primal, tangent):
+        value, slope = value_and_grad(lambda t: jvp(lambda x: x**3, (primal,), (t,))[1])(tangent)
+        assert (float(value), float(slope)) == (18.0, 12.0)
+        assert np.shape(slope) == np.shape(tangent)
+
+    def test_the_gradient_of_what_takes_no_part_is_a_plain_zero(self):
+        unused, used = grad(lambda x, y: y * y, argnums=(0, 1))(2.0, 3.0)
+        assert (type(unused), unused, type(used), used) == (float, 0.0, float, 6.0)
+        unused, used = grad(lambda x, y: y * y, argnums=(0, 1))(X, 3.0)
+        np.testing.assert_array_equal(unused, np.zeros(3))
+        assert used == 6.0
+
+    def test_numpy_numbers_come_back_as_floats(self):
+        y, tangent = jvp(lambda x: np.sin(x), (np.float64(0.5),), (np.float64(1.0),))
+        assert (type(y), type(tangent)) == (float, float)
+        assert type(grad(np.sin)(0.5)) is float
+
+    def test_jacobians_leave_the_other_arguments_alone(self):
+        def f(a, x, b, *, k=1.0):
+            return a * x * b * k
+
+        np.testing.assert_array_equal(jacobian(f, argnums=1)(2.0, X, 3.0, k=5.0), 30 * np.eye(3))
+        assert jacobian(f, argnums=2)(2.0, 4.0, 3.0, k=5.0) == 40.0
+
+    @pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+    def test_jacobians_of_containers_are_cut_at_the_right_places(self, mode):
+        trees = {"a": X[:2], "b": X, "c": np.ones((2, 2))}
+        found = jacobian(lambda d: {"y": 2 * d["a"], "z": d["b"] ** 2, "w": 3 * d["c"]}, mode=mode)(trees)
+        np.testing.assert_allclose(found["y"]["a"], 2 * np.eye(2))
+        np.testing.assert_allclose(found["z"]["b"], np.diag(2 * X))
+        np.testing.assert_allclose(found["w"]["c"], 3 * np.eye(4).reshape(2, 2, 2, 2))
+        for one, other, shape in [("y", "b", (2, 3)), ("z", "a", (3, 2)), ("w", "b", (2, 2, 3)), ("y", "c", (2, 2, 2))]:
+            np.testing.assert_array_equal(found[one][other], np.zeros(shape))
+
+    @pytest.mark.parametrize("mode", ["forward", "reverse"])
+    def test_jacobians_can_be_differentiated(self, mode):
+        found = grad(lambda x: np.sum(jacobian(lambda z: z**3, mode=mode)(x) ** 2))(X)
+        np.testing.assert_allclose(found, 36 * X**3)
+
+    def test_jacobians_take_the_cheaper_way(self):
+        calls = []
+
+        def counted(way):
+            def rule(*given):
+                calls.append(way)
+                return given[0] if way == "reverse" else given[0][0]
+
+            return rule
+
+        same = ag.custom_op(lambda x: x + 0.0, counted("reverse"), jvp=counted("forward"), name="same")
+        jacobian(lambda x: same(x)[:1])(X)
+        assert set(calls) == {"reverse"}
+        calls.clear()
+        jacobian(lambda x: np.concatenate([same(x), x]))(X)
+        assert set(calls) == {"forward"}
+        calls.clear()
+        jacobian(lambda x: np.concatenate([same(x), x]), mode="reverse")(X)
+        assert set(calls) == {"reverse"}

@@ -301,3 +301,44 @@ def test_a_node_takes_at_most_120_bytes():
     used = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert used / count <= 120
+
+
+def test_representation_shows_data_and_gradient():
+    x = Value(2.0)
+    y = x * 3
+    assert repr(x) == "Value(data=2, grad=None)"
+    y.backward()
+    assert (repr(x), repr(y)) == ("Value(data=2, grad=3)", "Value(data=6, grad=1)")
+    x.grad = 1234567.0
+    assert repr(x) == "Value(data=2, grad=1.23457e+06)"
+
+
+def test_equal_values_are_neither_less_nor_greater():
+    for other in (Value(1.0), 1.0, Tensor(1.0)):
+        assert not Value(1.0) < other
+        assert not Value(1.0) > other
+        assert Value(1.0) <= other
+        assert Value(1.0) >= other
+    assert Value(1.0) < Value(2.0)
+    assert Value(2.0) > Value(1.0)
+
+
+@pytest.mark.parametrize("f", [lambda x: x + 1, lambda x: x * x, lambda x: x.exp(), lambda x: 2 - x, lambda x: -x])
+def test_fresh_results_have_neither_gradient_nor_label(f):
+    y = f(Value(0.5))
+    assert y.grad is None
+    assert y.label is None
+
+
+def test_a_zero_gradient_wins_over_an_infinite_slope_in_recorded_passes_too():
+    x = Value(0.0)
+    y = x.sqrt() * 0.0
+    y.backward(create_graph=True)
+    assert ag.graph.data_of(x.grad) == 0.0
+
+
+def test_sums_with_the_number_on_the_left():
+    x, y = Value(2.0), Value(3.0)
+    for z in (1 + x, 1.0 + x, np.float64(1) + x, 3 * x - 3, np.int64(3) - (x - x) * y):
+        assert type(z) is Value
+        assert z.data == 3.0
