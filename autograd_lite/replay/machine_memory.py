@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from autograd_lite.replay.machine_code import Segment
 from autograd_lite.replay.primitive import Array, Plan
@@ -63,7 +62,9 @@ class Memory:
         self._kept: list[Any] = []  # memory that the table points to
         owners = [n for n in slots if n >= 0]
         needed = dict.fromkeys([*owners, *(plan.owner(n) for n in wanted)])
-        self._views = [(n, plan.arrays[n]) for n in sorted(wanted) if plan.arrays[n].owner == "view"]
+        views = [(n, plan.arrays[n]) for n in sorted(wanted) if plan.arrays[n].owner == "view"]
+        self._views = [v for v in views if plan.arrays[v[1].source].owner != "leaf"]
+        self._leaf_views = [v for v in views if plan.arrays[v[1].source].owner == "leaf"]
         self._small: list[tuple[int, _Array]] = []
         self._large: list[tuple[int, int, Array]] = []
         self._leaves: list[list[Any]] = []
@@ -178,6 +179,7 @@ class Memory:
             for number, shape, dtype, offset in self._fresh:
                 self.arrays[number] = np.ndarray(shape, dtype, block, offset)
             self.addresses[self._fresh_slots] = self._fresh_offsets + _address(block)
+        self._view_all(self._views)
         self.reread()
 
     def reread(self) -> None:
@@ -195,13 +197,18 @@ class Memory:
             leaf[3] = None if data.flags.c_contiguous else np.array(data, order="C")
             found = data if data.flags.c_contiguous else leaf[3]
             self._fix(number, found)
-        for number, array in self._views:
+        self._view_all(self._leaf_views)
+
+    def _view_all(self, views: list[tuple[int, Array]]) -> None:
+        for number, array in views:
             owner = self.arrays[array.source]
             if owner is not None:
                 self.arrays[number] = _view(owner, array)
 
 
 def _view(owner: _Array, array: Array) -> _Array:
+    if not array.size:
+        return np.empty(array.shape, owner.dtype)
     width = owner.dtype.itemsize
-    flat = owner.reshape(-1)[array.offset :]
-    return as_strided(flat, array.shape, tuple(s * width for s in array.strides))
+    strides = tuple(s * width for s in array.strides)
+    return np.ndarray(array.shape, owner.dtype, owner, array.offset * width, strides)
