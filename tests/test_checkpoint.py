@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -21,7 +22,14 @@ pytest.importorskip("safetensors")
 import autograd_lite as ag
 import nn
 from nn.callbacks import Checkpoint, EarlyStopping, Schedule, newest_checkpoint
-from nn.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, write_atomically
+from nn.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+    write_atomically,
+)
 from nn.train import Run, fit
 
 
@@ -334,3 +342,54 @@ while True:
     print(twin, flush=True)
     os.waitpid(twin, 0)
 """
+
+
+def test_weights_may_be_a_mapping_and_bear_metadata(tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    path = tmp_path / "some" / "new" / "folder" / "weights.safetensors"
+    arrays = {"a": np.arange(3.0), "b": np.arange(6, dtype=np.float32).reshape(2, 3).T}
+    save_weights(arrays, path, {"made by": "hand"})
+    found = load_weights(path)
+    assert found.keys() == arrays.keys()
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(found[key], array)
+    with safe_open(path, "np") as file:
+        assert file.metadata()["made by"] == "hand"
+    save_weights(nn.Linear(2, 1), path)
+    assert sorted(load_weights(path)) == ["bias", "weight"]
+    with safe_open(path, "np") as file:
+        assert "made by" not in (file.metadata() or {})
+
+
+def test_arrays_are_named_by_where_they_are(tmp_path: Path) -> None:
+    state = {"a": np.zeros(1), "b": {"c": [np.ones(2), (np.ones(3), 4)]}, "d": np.float32(0.5)}
+    save_checkpoint(tmp_path / "state", state)
+    assert sorted(load_weights(tmp_path / "state")) == ["a", "b.c.0", "b.c.1.0"]
+    back = load_checkpoint(tmp_path / "state")
+    assert back["d"] == 0.5
+    assert back["b"]["c"][1][1] == 4
+
+
+@pytest.mark.parametrize(("state", "place"), [({"a": object()}, "a"), ({"a": {"b": [1, object()]}}, r"a\.b\.1")])
+def test_what_cannot_be_written_is_named(tmp_path: Path, state: dict[str, Any], place: str) -> None:
+    with pytest.raises(TypeError, match=f"got object at '{place}'"):
+        save_checkpoint(tmp_path / "state", state)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*given: Any, **options: Any) -> Any:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_atomically(tmp_path / "file", b"content")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders cannot be opened here")
+def test_file_and_folder_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: kinds.append(stat.S_ISDIR(os.fstat(descriptor).st_mode)))
+    write_atomically(tmp_path / "file", b"content")
+    assert kinds == [False, True]

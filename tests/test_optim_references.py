@@ -491,3 +491,22 @@ def test_lbfgs_forgets_when_a_fresh_state_is_loaded() -> None:
     assert first.keys() == again.keys()
     for name, array in first.items():
         np.testing.assert_array_equal(again[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda p: optim.SGD(p), set()),
+        (lambda p: optim.SGD(p, momentum=0.9), {"momentum_buffer"}),
+        (lambda p: optim.Adam(p), {"step", "exp_avg", "exp_avg_sq"}),
+        (lambda p: optim.Adam(p, amsgrad=True), {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"}),
+        (lambda p: optim.RMSprop(p, momentum=0.9), {"step", "square_avg", "momentum_buffer"}),
+        (lambda p: optim.RMSprop(p, centered=True), {"step", "square_avg", "grad_avg"}),
+    ],
+)
+def test_the_state_holds_what_the_options_need(make: Any, names: set[str]) -> None:
+    w = nn.Parameter([1.0])
+    optimizer = make([w])
+    w.grad = np.ones(1)
+    optimizer.step()
+    assert set(optimizer.state_dict()["state"].get(0, {})) == names
