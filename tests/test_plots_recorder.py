@@ -90,6 +90,16 @@ def test_it_notes_what_happened() -> None:
             np.testing.assert_array_equal(ours[key], x)
 
 
+def test_reckoning_at_once_or_together_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, at_once = Recorder(every=1), Recorder(every=1)
+    train(network(activation=nn.ReLU), together, epochs=10)
+    monkeypatch.setattr("nn.plots.recorder._WAITING", (1, 0.0))
+    train(network(activation=nn.ReLU), at_once, epochs=10)
+    for of in ("weight", "gradient", "update"):
+        np.testing.assert_allclose(at_once.norms(of), together.norms(of), rtol=1e-12)
+    assert at_once.dead == together.dead
+
+
 def test_it_changes_nothing() -> None:
     plain, watched_one = network(), network()
     histories = [train(plain), train(watched_one, Recorder(every=1))]

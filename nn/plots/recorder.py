@@ -159,7 +159,9 @@ class Recorder(Callback):
             self._before = _flat(self._params)
         elif batch == self._look:
             gradient = np.concatenate([_gradient_of(p) for p in self._params])
-            self._found = [self._before, gradient, _flat(self._params) - self._before]
+            step = _flat(self._params)
+            step -= self._before
+            self._found = [self._before, gradient, step]
         if batch == self._open and self._units is not None:
             self._units.open()
 
@@ -185,8 +187,12 @@ class Recorder(Callback):
         """Turn what waits into norms and counts."""
         if not self._waiting:
             return
-        arrays = np.array([found for found, _ in self._waiting])
-        self._norms += list(np.sqrt(np.add.reduceat(arrays * arrays, self._starts, axis=-1)))
+        if len(self._waiting) > 1:
+            arrays = np.array([found for found, _ in self._waiting])
+            self._norms += list(np.sqrt(np.add.reduceat(arrays * arrays, self._starts, axis=-1)))
+        else:  # perhaps large, so without copies
+            parts = [np.split(x, self._starts[1:]) for x in self._waiting[0][0]]
+            self._norms.append(np.array([[np.sqrt(np.vdot(x, x)) for x in row] for row in parts], float))
         if self._units is not None:
             for path, counts in self._units.count([outputs for _, outputs in self._waiting]).items():
                 self._dead.setdefault(path, []).extend(counts)
