@@ -9,7 +9,7 @@ import numpy as np
 from autograd_lite.graph import Node
 from autograd_lite.replay.program import Instruction, Program, Spot
 
-__all__ = ["difference"]
+__all__ = ["difference", "equal"]
 
 
 def difference(a: Program, b: Program) -> str | None:
@@ -38,7 +38,7 @@ def _alike(a: Instruction, b: Instruction) -> bool:
         (a.kind, a.op, a.operand, a.reads, a.writes, a.overwrites)
         == (b.kind, b.op, b.operand, b.reads, b.writes, b.overwrites)
         and a.params.keys() == b.params.keys()
-        and all(_equal(x, b.params[name]) for name, x in a.params.items())
+        and all(equal(x, b.params[name]) for name, x in a.params.items())
         and type(a.run) is type(b.run)
     )
 
@@ -46,17 +46,18 @@ def _alike(a: Instruction, b: Instruction) -> bool:
 def _same_source(x: Spot, y: Spot) -> bool:
     if (x.role, x.shape, x.dtype) != (y.role, y.shape, y.dtype):
         return False
-    return _equal(x.source, y.source) if x.role == "constant" else x.source is y.source or x.source == y.source
+    return equal(x.source, y.source) if x.role == "constant" else x.source is y.source or x.source == y.source
 
 
-def _equal(x: Any, y: Any) -> bool:
+def equal(x: Any, y: Any) -> bool:
+    """Return whether plain data is the same, bit for bit."""
     if isinstance(x, Node) or isinstance(y, Node):
         return x is y
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
         same = isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.shape == y.shape and x.dtype == y.dtype
         return bool(same and x.tobytes() == y.tobytes())
     if isinstance(x, (tuple, list)) and type(x) is type(y):
-        return len(x) == len(y) and all(_equal(a, b) for a, b in zip(x, y, strict=True))
+        return len(x) == len(y) and all(equal(a, b) for a, b in zip(x, y, strict=True))
     return type(x) is type(y) and bool(x == y or (x != x and y != y))
 
 

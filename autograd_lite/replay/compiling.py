@@ -15,11 +15,12 @@ from autograd_lite import graph, modes, seeding
 from autograd_lite.errors import CompileError
 from autograd_lite.graph import Node, data_of
 from autograd_lite.replay import run as plain
-from autograd_lite.replay.comparing import difference
+from autograd_lite.replay.comparing import difference, equal
 from autograd_lite.replay.guards import Guards
 from autograd_lite.replay.program import Program
 from autograd_lite.replay.results import Output, Sink, described, finished, given, handed_out
 from autograd_lite.replay.tape import Tape
+from autograd_lite.replay.verifying import State, verified
 from autograd_lite.trees import flatten
 
 __all__ = ["Compiled", "compile"]
@@ -106,17 +107,29 @@ class Recording:
         self.held = []
         return self.rebuild(left)
 
-    def replay(self, leaves: list[Any], backend: str) -> Any:
-        """Run the program on the flattened arguments."""
-        if self.executor is None:
-            self.executor = _built(self.program, backend)
+    def inputs(self, leaves: Sequence[Any]) -> list[Any]:
+        """Return what the program takes: the data of the arguments, and gradients that are there already."""
         inputs = [x._data if isinstance(x, Node) else x for x in leaves]
         for source in self.gradients_in:
             leaf: Any = leaves[source] if type(source) is int else source
             inputs.append(data_of(leaf.grad))
-        outputs = self.executor(inputs)
+        return inputs
+
+    def differs_from(self, other: Recording) -> str | None:
+        """Return in what another recording of a call of the same kind differs."""
+        said = difference(self.program, other.program)
+        ours, theirs = ([o.source for o in r.outputs if o.kind == "static"] for r in (self, other))
+        if said is None and not equal(ours, theirs):
+            return "what the function returned besides numbers"
+        return said
+
+    def replay(self, leaves: list[Any], backend: str) -> Any:
+        """Run the program on the flattened arguments."""
+        if self.executor is None:
+            self.executor = _built(self.program, backend)
+        outputs = self.executor(self.inputs(leaves))
         for target, what, output in self.sinks:
-            leaf = leaves[target] if type(target) is int else target
+            leaf: Any = leaves[target] if type(target) is int else target
             if output is None:
                 leaf.grad = None
             elif what == "grad":
@@ -155,11 +168,11 @@ def _built(program: Program, backend: str) -> Executor:
 class Compiled:
     """A compiled function; see `compile`."""
 
-    def __init__(self, f: Callable[..., Any], static_argnums: int | Sequence[int], backend: str) -> None:
+    def __init__(self, f: Callable[..., Any], static_argnums: int | Sequence[int], backend: str, verify: bool) -> None:
         if backend not in _BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(map(repr, _BACKENDS))}, got {backend!r}")
         functools.update_wrapper(self, f)
-        self._f, self._backend = f, backend
+        self._f, self._backend, self._verify = f, backend, verify
         self._static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
         self._recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
         self._objects: dict[int, Any] = {}
@@ -195,6 +208,8 @@ class Compiled:
         key = (recording_mode, *key)
         if recording_mode and any(isinstance(x, Node) and x.op is not None and x.requires_grad for x in leaves):
             return self._f(*args, **kwargs)  # part of a larger graph
+        if self._verify:
+            return self._verified(args, kwargs, key, leaves)
         found = self._recordings.get(key)
         if found is not None:
             for recording in found:
@@ -218,11 +233,12 @@ class Compiled:
     def _confirm(self, old: Recording, args: Any, kwargs: Any, key: Any) -> Any:
         """Record a second time: what differs now comes from something that the recording cannot know."""
         new = self._record(args, kwargs, key, replaces=old)
-        said = difference(old.program, new.program)
-        if said is None and [o for o in old.outputs if o.kind == "static"] != [
-            o for o in new.outputs if o.kind == "static"
-        ]:
-            said = "what the function returned besides numbers"
+        self._refuse_difference(old, new, key)
+        new.confirmed = True
+        return new.results()
+
+    def _refuse_difference(self, old: Recording, new: Recording, key: Any) -> None:
+        said = old.differs_from(new)
         if said is not None:
             self._recordings.pop(key, None)
             raise CompileError(
@@ -230,8 +246,17 @@ class Compiled:
                 f"in {said}.\nWhat changes has to be an argument, or be computed in the function from arguments by "
                 "autograd_lite's or NumPy's functions; random numbers come from autograd_lite.taped.draw."
             )
-        new.confirmed = True
-        return new.results()
+
+    def _verified(self, args: Any, kwargs: Any, key: Any, leaves: list[Any]) -> Any:
+        """Call the function itself, replay it from the same state, and compare."""
+        old = next((r for r in self._recordings.get(key, ()) if r.guards.changed() is None), None)
+        state = State(self._f, args, kwargs)
+        if old is None:
+            old = new = self._record(args, kwargs, key)
+        else:
+            new = record(self._f, args, kwargs, self._static)
+            self._refuse_difference(old, new, key)
+        return verified(new, old, state, leaves, self._backend, _built)
 
     def _record(self, args: Any, kwargs: Any, key: Any, replaces: Recording | None = None) -> Recording:
         with self._lock:
@@ -357,7 +382,11 @@ def _same_legacy(a: Any, b: Any) -> bool:
 
 
 def compile(
-    f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = (), backend: str = "auto"
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    verify: bool = False,
+    backend: str = "auto",
 ) -> Any:
     """Return a function that does what ``f`` does, by recording it once and replaying the recording.
 
@@ -374,6 +403,9 @@ def compile(
         optimisers). It may close over all of these.
     static_argnums : int or sequence of int, optional
         Positional arguments that are passed on as they are, floats and arrays included; each value is recorded.
+    verify : bool, optional
+        Make each call twice, by ``f`` and by a replay that starts from the same state, and compare all results,
+        gradients, parameters and other state: to find out whether ``f`` may be compiled. Slow.
     backend : {"auto", "machine", "numpy", "plain"}, optional
         What replays: machine code (needs numba), NumPy calls on memory of their own, or the very calls of the engine,
         whose results are those of ``f`` bit for bit. The others are the same to 1e-12 or so in float64. "auto" takes
@@ -419,5 +451,5 @@ def compile(
     array([1., 2.])
     """
     if f is None:
-        return functools.partial(compile, static_argnums=static_argnums, backend=backend)
-    return Compiled(f, static_argnums, backend)
+        return functools.partial(compile, static_argnums=static_argnums, verify=verify, backend=backend)
+    return Compiled(f, static_argnums, backend, verify)

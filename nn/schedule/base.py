@@ -110,7 +110,11 @@ class LRScheduler:
             When the optimiser has not made a step yet.
         """
         self._check_order()
-        effect(self._advance)
+        effect(self._go_on)
+
+    def _go_on(self) -> None:
+        self._stepped = True
+        self._advance()
 
     def _replay_reads(self) -> Any:
         """Return what a recording depends on: not the rates, which each step reads anew."""

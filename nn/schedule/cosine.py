@@ -112,10 +112,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             raise ValueError(f"Expected non-negative epoch, but got {epoch}")
         self._check_order()
         if epoch is None:
-            effect(self._advance)
+            effect(self._go_on)
             return
         effect(lambda: self._go_to(epoch))
 
     def _go_to(self, epoch: float) -> None:
+        self._stepped = True
         self._time, self.last_epoch = epoch, math.floor(epoch)
         self._set(self._rates(self._next))
