@@ -1,5 +1,6 @@
 """The interactive page, as a file and in a real browser."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -90,6 +91,11 @@ def test_what_is_collapsed_when_the_page_opens_can_be_chosen():
     assert {b["kind"] for b in first_boxes(page_of(y, names=seen, depth=0))} == {"module", "fold", "result"}
     opened = first_boxes(page_of(y, names=seen, collapse="2"))
     assert [b["title"] for b in opened if b["kind"] == "module"] == ["2"]
+
+
+needs_layout = pytest.mark.skipif(
+    not (shutil.which("dot") or importlib.util.find_spec("pygraphviz")), reason="Graphviz is not installed"
+)
 
 
 @pytest.fixture(scope="module")
@@ -355,6 +361,24 @@ def mlp():
         return model(Tensor(np.ones((2, 2)), label="X")).sum(), seen
 
 
+def test_modules_on_a_grid_open_and_close_too(open_page, monkeypatch):
+    y, seen = mlp()
+    with monkeypatch.context() as patch:
+        patch.setattr("autograd_lite.drawing.placing.run_graphviz", failing)
+        page = open_page(y, names=seen)
+    assert "Drawn on a grid" in page.text("#problem")
+    before = set(page.run(BOXES))
+    page.run("document.querySelector('.box.module').dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))")
+    assert len(page.run(BOXES)) == len(before) + 2
+    intact(page)
+    page.click("#expand")
+    assert set(page.run(BOXES)) == {n.id for n in graph_of(y, names=seen).nodes}
+    intact(page)
+    page.click("#collapse")
+    assert set(page.run(BOXES)) == before
+
+
+@needs_layout
 def test_modules_collapse_and_expand_one_by_one(open_page):
     y, seen = mlp()
     page = open_page(y, names=seen)
@@ -371,6 +395,7 @@ def test_modules_collapse_and_expand_one_by_one(open_page):
 def test_all_modules_collapse_and_expand(open_page):
     y, seen = mlp()
     page = open_page(y, names=seen)
+    page.click("#expand")
     everything = set(page.run(BOXES))
     page.click("#collapse")
     titles = page.run("return [...document.querySelectorAll('.box .title')].map((e) => e.textContent)")

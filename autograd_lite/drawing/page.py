@@ -75,6 +75,9 @@ def page_of(y: Any, **options: Unpack[Options]) -> Page:
     placings = _placed(sheets, rankdir, min(options.get("timeout", TIMEOUT), _PATIENCE))
     for part, placing in zip(parts, placings, strict=True):
         part.placing = placing
+    if parts[0].placing.problem is not None and not chosen.keys() & {"depth", "collapse"}:
+        trees = trees[-1:]  # a grid draws no frames around modules that are open from the start
+        trees[0][0].placing = replace(trees[0][0].placing, problem=parts[0].placing.problem)
     data = _data(record, trees)
     data["theme"] = options.get("theme", "auto")
     return Page(_filled(data))
