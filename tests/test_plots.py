@@ -256,6 +256,13 @@ def test_gradients_that_are_zero_or_not_finite_are_counted(trained: Trained) -> 
     first[:3], first[3:6] = 0.0, np.nan
     (axes,) = plots.distributions(recorder, "gradient", ["0.weight"], ax=plots.panels(1, 1)[1][0, 0]).axes
     assert [t.get_text().strip() for t in axes.texts] == ["3 not finite, 25 % zeros"]
+    sizes = [np.log10(np.abs(a[:12][a[:12] != 0])) for a in recorder._gradients.arrays]
+    known = np.concatenate(sizes)
+    known = known[np.isfinite(known)]
+    ridge = next(x for x in axes.lines if x.get_gid() == "epoch 1")
+    x, heights = np.asarray(ridge.get_xdata()), np.asarray(ridge.get_ydata()) - 4
+    expected = density(sizes[0][np.isfinite(sizes[0])], x, 0.02 * np.ptp(known))
+    np.testing.assert_allclose(heights, 1.7 * expected / expected.max(), atol=1e-9)
     with pytest.raises(ValueError, match="one axes can show one parameter, got 3"):
         plots.distributions(recorder, ax=axes)
     with pytest.raises(ValueError, match="not of 'weights'"):
