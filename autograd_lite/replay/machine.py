@@ -122,7 +122,7 @@ class Machine:
             return functools.partial(kernel.run, code, micro, memory.addresses, *room, _DGEMM, _SGEMM)
         if isinstance(part, Effect):
             return functools.partial(self._effect, part)
-        return functools.partial(perform, part, memory.arrays)
+        return functools.partial(_quietly, part, memory.arrays)
 
     def _effect(self, step: Effect) -> None:
         arrays = self._memory.arrays
@@ -131,12 +131,16 @@ class Machine:
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         memory = self._memory
-        with np.errstate(all="ignore"):
-            memory.begin(inputs)
-            for part in self._parts:
-                part()
+        memory.begin(inputs)
+        for part in self._parts:
+            part()
         arrays, numbers = memory.arrays, iter(memory.floats())
         return [
             (arrays[n].copy() if copy else arrays[n]) if is_array else next(numbers)
             for n, is_array, copy in self._outputs
         ]
+
+
+def _quietly(step: Step, arrays: list[Any]) -> None:
+    with np.errstate(all="ignore"):
+        perform(step, arrays)
