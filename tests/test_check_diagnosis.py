@@ -198,3 +198,52 @@ def test_a_broken_rule_of_the_table_is_named(row: Any) -> None:
     assert not report.ok
     assert kind in _kinds(report)[:2], [(d.kind, d.likelihood, d.sentence) for d in report.diagnoses]
     assert f"the rule of '{name}' for operand {operand}" in report.diagnoses[0].sentence
+
+
+def test_a_mistake_in_a_large_array_is_diagnosed_on_a_few_of_its_entries() -> None:
+    x, w = np.ones((80, 90)) / 3, np.full((90, 2), 0.1)
+    f = custom_op(np.matmul, (lambda g, y, a, b: g @ b.T, lambda g, y, a, b: 2 * a.T @ g), name="mine")
+    report = gradcheck(lambda a, b: ag.tanh(f(a, b)), x, w)
+    assert {entry.input for entry in report.failures} == {"1"}
+    assert _kinds(report)[0] == "factor"
+
+
+def test_one_wrong_entry_of_a_large_array_is_a_special_case() -> None:
+    def rule(g: Any, y: Any, x: Any) -> Any:
+        return g * np.cos(x) * np.where(np.arange(np.size(x)) == 7000, 2, 1)
+
+    report = gradcheck(custom_op(np.sin, rule, name="mine"), np.linspace(-1, 1, 9000))
+    assert _kinds(report) == ["few-entries"]
+    assert "for fewer entries the same rule is right" in report.diagnoses[0].sentence
+    assert report.diagnoses[0].index == (7000,)
+
+
+def test_a_right_rule_at_its_kink_is_not_accused() -> None:
+    broken = custom_op(np.sin, lambda g, y, x: -g * np.cos(x), name="mine")
+    report = gradcheck(lambda x: ag.relu(x - 1.0) + broken(x), np.array([1.0, 0.5, 2.0]))
+    assert _kinds(report)[0] == "sign"
+    assert all("'mine'" in diagnosis.sentence for diagnosis in report.diagnoses)
+
+
+def test_kinks_do_not_hide_a_mistake() -> None:
+    broken = custom_op(lambda x: np.maximum(x, 0), lambda g, y, x: 2 * g * (x > 0), name="mine")
+    report = gradcheck(broken, np.array([0.0, 0.0, 1.0, -1.0, 2.0]))
+    assert "factor" in _kinds(report)[:2]
+
+
+def test_what_has_no_name_is_told_to_have_none() -> None:
+    f = custom_op(np.sin, lambda g, y, x: g * (0.1 + np.cos(x) ** 3), name="mine")
+    report = gradcheck(f, _V)
+    assert _kinds(report) == ["unknown"]
+    assert report.diagnoses[0].likelihood < 0.5
+    assert report.diagnoses[0].index is not None
+
+
+def test_a_second_order_that_is_cut_off_is_detached() -> None:
+    f = custom_op(np.sin, lambda g, y, x: g * np.cos(stop_gradient(x)), name="mine")
+    report = gradcheck(f, _V, order=2)
+    assert _kinds(report)[0] == "detached"
+
+
+def test_right_gradients_have_no_diagnosis() -> None:
+    assert gradcheck(ag.tanh, _V, order=2).diagnoses == []

@@ -59,9 +59,14 @@ _WORDS = {
     "rounded": ("a loss of precision", "look for float32, a finite difference, or a rounded constant."),
     "reordered": ("an index", "the numbers belong in other places: look at the order of axes and entries."),
     "overflow": ("an overflow or a division by zero", "rewrite the rule so that no intermediate result overflows."),
+    "unknown": (
+        "a mistake without a name",
+        "compare the rule with the formula, term by term, at the entry that is named.",
+    ),
     "few-entries": ("a special case", "look at what sets these entries apart: a border, a mask, a repeated index."),
 }
 _KEPT = 4
+_TELLING = 0.65  # how likely a finding must be to look no further
 _UNLOCATED = 0.9  # the weight of what the numbers of the whole function look like, when every rule in it is right
 
 
@@ -92,17 +97,34 @@ def _heard(evidence: Evidence) -> Iterable[Finding]:
 def diagnose(problem: Problem, run: Run, weights: Sequence[Any], entries: Sequence[Entry]) -> list[Diagnosis]:
     """Return the mistakes that would explain the failed entries of a check, the likeliest first."""
     rng = np.random.default_rng(1)
-    accused = []
-    for culprit in culprits(run.order, rng):
-        evidence = _collected(culprit, rng)
-        if evidence is not None:
-            accused.append((culprit, findings(evidence)))
+    accused = [(culprit, _accusation(culprit, rng)) for culprit in culprits(run.order, rng)]
     names = [entry.input for entry in entries if not entry.ok]
-    where = names[0] if names else "0"
+    where = names[0] if names else problem.names[0]
     if accused:
         return _ranked([_worded(found, where, entries, f"{c.title}: ") for found in listed] for c, listed in accused)
     wholes = [_of_the_whole(problem, name, entries) for name in dict.fromkeys(names) if name in problem.names]
     return _ranked([_worded(found, name, entries) for found in listed] for name, listed in wholes)
+
+
+def _accusation(culprit: Culprit, rng: np.random.Generator) -> list[Finding]:
+    """Return what explains a wrong rule, looked at on fewer entries if there are many, and away from any kink."""
+    at_hand = culprit if culprit.is_small else culprit.smaller()
+    if at_hand is None:
+        return [Finding("unknown", 0.3, "the arrays are too large to look into")]
+    listed: list[Finding] = []
+    wrong = False
+    for variant in (at_hand, at_hand.nearby(rng)):
+        evidence = None if variant is None else _collected(variant, rng)
+        found = [] if evidence is None else findings(evidence)
+        wrong = wrong or evidence is not None
+        if not listed or (found and found[0].likelihood > listed[0].likelihood):
+            listed = found or listed
+        if listed and listed[0].likelihood >= _TELLING:
+            break
+    if listed:
+        return listed
+    why = "none of the usual mistakes gives these numbers" if wrong else "for fewer entries the same rule is right"
+    return [Finding("unknown" if wrong else "few-entries", 0.3, why)]
 
 
 def _collected(culprit: Culprit, rng: np.random.Generator) -> Evidence | None:

@@ -12,7 +12,7 @@ from autograd_lite.check.numeric import Array, Slope, complex_step, ridders, slo
 from autograd_lite.check.problem import Problem
 from autograd_lite.check.report import Entry
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "between", "trusted"]
 
 _POINTS, _MORE_POINTS = 8, 48  # around a kink
 _WIDENING = 4.0
@@ -62,9 +62,9 @@ class Judge:
         vague = not error <= 1e-3 * abs(numeric) + 1e-6
         if kinked or vague or not self._ratio(analytic, numeric, error + rounding) <= 1:
             sides = ridders(path, scale, 1), ridders(path, scale, -1)
-            if _trusted(sides, self.weights):
+            if trusted(sides, self.weights):
                 nearby = self._nearby(along, scale, _POINTS) if kinked else []
-                low, high, kink_error = _between(sides, nearby, self.weights, _WIDENING)
+                low, high, kink_error = between(sides, nearby, self.weights, _WIDENING)
                 if kinked or high - low > 8 * kink_error + 1e-7 * max(abs(low), abs(high)):
                     method, lowest, highest, error = "kink", low, high, kink_error
                 elif abs((low + high) / 2 - numeric) > 4 * (error + kink_error):
@@ -75,7 +75,7 @@ class Judge:
         if method == "kink" and not kinked and not self._ratio(analytic, nearest, error + rounding) <= 1:
             # Of three tied entries, a sort may put this one in the middle: only steps to all sides see that.
             around = self._nearby(along, scale, _MORE_POINTS)
-            low, high, _ = _between(sides, around, self.weights, 0.0)
+            low, high, _ = between(sides, around, self.weights, 0.0)
             nearest = min(max(analytic, low), high)
             error += 0.0 if lowest <= nearest <= highest else _ROUGH * max(abs(low), abs(high))
         ratio = 0.0 if method == "undefined" else self._ratio(analytic, nearest, error + rounding)
@@ -149,13 +149,13 @@ def _scale(primals: Sequence[Any], along: Sequence[Any]) -> float:
     return float(np.median(sizes)) if sizes.size else 1.0
 
 
-def _trusted(sides: tuple[Slope, Slope], weights: Array) -> bool:
+def trusted(sides: tuple[Slope, Slope], weights: Array) -> bool:
     """Return whether both one-sided slopes exist and are known well enough to judge by."""
     used = weights != 0
     return all(bool(np.all(side.error[used] <= 1e-4 * np.abs(side.value[used]) + 1e-6)) for side in sides)
 
 
-def _between(
+def between(
     sides: tuple[Slope, Slope], nearby: list[Array], weights: Array, widening: float
 ) -> tuple[float, float, float]:
     """Return the lowest and highest derivative that a choice between the slopes around a kink gives, output by output.

@@ -22,6 +22,7 @@ Path = Callable[[Any], Array]
 _EPS = float(np.finfo(np.float64).eps)
 _LEVELS = 12
 _TINY_STEP = 1e-20
+_UNSEEN = 1e-12  # of the largest output: what may be rounding inside of a function, where intermediate results cancel
 
 
 class Slope(NamedTuple):
@@ -97,18 +98,23 @@ def ridders(path: Path, scale: float = 1.0, side: int = 0) -> Slope:
     with np.errstate(all="ignore"):
         middle = path(0.0)
         value, error, step = (np.full(middle.shape, x) for x in (np.nan, np.inf, np.inf))
-        constant = np.ones(middle.shape, bool)
+        constant, doubt = np.ones(middle.shape, bool), np.zeros(middle.shape)
+        largest = _UNSEEN * float(np.max(np.abs(middle), initial=0.0, where=np.isfinite(middle)))
         for start, enough in _starts(scale):
             found = _extrapolated(path, middle, constant, start, scale, side)
-            # Two answers that exclude each other: the finer step is right, the coarse one missed a detail.
-            apart = np.abs(found[0] - value) > 4 * (found[1] + error)
-            better = np.where(apart, found[2] < step, found[1] < error)
+            # Two answers that exclude each other: the finer step saw a detail that the coarse one missed. But a
+            # difference that is lost among the rounding errors may as well come of those, so neither is sure.
+            between = np.abs(found[0] - value)
+            apart, finer = between > 4 * (found[1] + error), found[2] < step
+            visible = between * np.minimum(found[2], step) > largest
+            better = np.where(apart, finer == visible, found[1] < error)
             value, error, step = (
                 np.where(better, new, old) for new, old in zip(found, (value, error, step), strict=True)
             )
-            if np.all((error <= enough * np.abs(value) + 1e-14) | ~np.isfinite(middle)):
+            doubt = np.where(apart, np.where(visible, 0.0, np.maximum(doubt, between)), doubt)
+            if np.all((np.maximum(error, doubt) <= enough * np.abs(value) + 1e-14) | ~np.isfinite(middle)):
                 break
-    return Slope(value, error, np.zeros(middle.shape, bool))
+    return Slope(value, np.maximum(error, doubt), np.zeros(middle.shape, bool))
 
 
 def _starts(scale: float) -> list[tuple[float, float]]:
