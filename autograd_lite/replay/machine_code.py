@@ -196,6 +196,9 @@ def _group(
         )
         once = not any(access.strides)
         modes.append(kernel.DIRECT if direct else kernel.ONCE if once and access in loads else kernel.STRIDED)
+    for access, met in zip(written, modes[len(loads) :], strict=True):
+        if met != kernel.DIRECT and _reads_itself(steps, access.number):
+            raise RefusedError("an update in place of scattered memory")
     registers, rows_of_code, count = _allocated(steps, list(outside), stores, [s.read for s in sums])
     lanes = max(16, min(1024, _BLOCK // (count * width) // 16 * 16))
     inner = dims[-1]
@@ -278,6 +281,12 @@ def _collapsed(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple[
     if len(dims) > _MAX_AXES:
         raise RefusedError("too many axes")
     return dims, [tuple(column[i] for column in columns) for i in range(len(strides))]
+
+
+def _reads_itself(steps: Sequence[Elementwise], number: int) -> bool:
+    """Return whether an array is read before it is written."""
+    first = next(s for s in steps if number in s.reads or s.write == number)
+    return number in first.reads
 
 
 def _allocated(
