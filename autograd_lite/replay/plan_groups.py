@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from autograd_lite.replay.primitive import (
+    Array,
     Effect,
     Elementwise,
     Group,
     Plan,
     Reduce,
     Step,
+    contiguous,
     reads_of,
     writes_of,
 )
@@ -36,6 +38,8 @@ def grouped(plan: Plan) -> Plan:
     From the last step to the first, a step moves down into the group that reads its result first. What it reads is
     there by then, and nobody needed its result before; so the order stays right. Nothing moves across an effect.
     """
+    plan = Plan(list(plan.arrays), plan.steps, plan.outputs)
+    plan.steps = [_apart(plan, step) for step in plan.steps]
     steps = _reductions_first(plan)
     written = Counter(w for s in steps for w in map(plan.owner, writes_of(s)))
     final = {plan.owner(w): i for i, s in enumerate(steps) for w in writes_of(s)}
@@ -89,6 +93,18 @@ def grouped(plan: Plan) -> Plan:
     return Plan(plan.arrays, result, plan.outputs)
 
 
+def _apart(plan: Plan, step: Step) -> Step:
+    """Return a step that reads what it writes (``part += x``) with another number for what it reads."""
+    if not isinstance(step, Elementwise) or step.write not in step.reads:
+        return step
+    array = plan.arrays[step.write]
+    if array.owner != "view":
+        array = Array(array.shape, array.dtype, "view", step.write, 0, contiguous(array.shape))
+    plan.arrays.append(array)
+    twin = len(plan.arrays) - 1
+    return Elementwise(step.name, tuple(twin if n == step.write else n for n in step.reads), step.write)
+
+
 def _reductions_first(plan: Plan) -> list[Step]:
     """Return the steps with each reduction right behind the step that makes what it reduces, so that both can fuse."""
     made = {w: i for i, s in enumerate(plan.steps) for w in writes_of(s)}
@@ -121,7 +137,7 @@ def _floats(plan: Plan, step: Step) -> set[str]:
 
 def _domain(plan: Plan, step: Step) -> tuple[int, ...] | None:
     """Return the shape over which a step may be fused with others."""
-    if isinstance(step, Elementwise) and step.name not in _OUTSIDE and step.write not in step.reads:
+    if isinstance(step, Elementwise) and step.name not in _OUTSIDE:
         kinds = {plan.arrays[n].dtype.kind for n in (*step.reads, step.write)}
         if len(_floats(plan, step)) > 1 or (kinds & {"i", "u"} and step.name not in _OF_INTEGERS):
             return None
