@@ -127,20 +127,14 @@ class Memory:
 
     def _lay_out(self, fresh: list[int]) -> None:
         """Plan one block for all that a run hands over for good."""
-        offsets = [0]
+        self._fresh: list[tuple[int, tuple[int, ...], Any, int]] = []
+        offset = 0
         for number in fresh:
-            offsets.append(offsets[-1] - -self._plan.arrays[number].nbytes // _ALIGNED * _ALIGNED)
-        arrays = [self._plan.arrays[number] for number in fresh]
-        self._fresh = [(number, f"a{number}") for number in fresh]
-        self._block = np.dtype(
-            {
-                "names": [name for _, name in self._fresh],
-                "formats": [(a.dtype, a.shape) for a in arrays],
-                "offsets": offsets[:-1],
-                "itemsize": max(offsets[-1], 1),
-            }
-        )
-        placed = [(self._slots[n], o) for n, o in zip(fresh, offsets, strict=False) if n in self._slots]
+            array = self._plan.arrays[number]
+            self._fresh.append((number, array.shape, array.dtype, offset))
+            offset += -(-array.nbytes // _ALIGNED) * _ALIGNED
+        self._block = offset
+        placed = [(self._slots[n], o) for n, _, _, o in self._fresh if n in self._slots]
         self._fresh_slots = np.array([slot for slot, _ in placed], np.intp)
         self._fresh_offsets = np.array([o for _, o in placed], np.int64)
 
@@ -181,9 +175,9 @@ class Memory:
         for number, data in self._moving:
             self.arrays[number][...] = data
         if self._fresh:
-            block = np.empty((), self._block)
-            for number, name in self._fresh:
-                self.arrays[number] = block[name]
+            block = np.empty(self._block, np.uint8)
+            for number, shape, dtype, offset in self._fresh:
+                self.arrays[number] = np.ndarray(shape, dtype, block, offset)
             self.addresses[self._fresh_slots] = self._fresh_offsets + _address(block)
         self._view_all(self._views)
         self.reread()
