@@ -343,7 +343,11 @@ def test_boundaries_of_several_classes_estimators_and_functions() -> None:
         np.testing.assert_allclose(p, expected if classes == 3 else expected[:, 1], rtol=1e-12)
     words = np.array(["no", "yes", "perhaps"])[y]
     fitted = LogisticRegression().fit(x, words)
-    plots.decision_boundary(fitted, x, words, steps=8)
+    (axes,) = plots.decision_boundary(fitted, x, words, steps=8).axes
+    points = {c.get_label(): c.get_offsets() for c in axes.collections if c.get_label() in set(words)}
+    assert list(points) == ["no", "perhaps", "yes"]
+    for word, places in points.items():
+        np.testing.assert_array_equal(places, x[words == word])
     with pytest.raises(ValueError, match=r"y holds \['never'\], of which the model knows nothing"):
         plots.decision_boundary(fitted, x[:1], ["never"])
     plots.decision_boundary(lambda p: np.full(len(p), 0.2), x, np.zeros(30), steps=8)  # one class, no line

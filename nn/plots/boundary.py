@@ -69,7 +69,7 @@ def decision_boundary(
         Where to save the picture: PNG, SVG or PDF, by its suffix.
     title : str, optional
     names : sequence of str, optional
-        Of the classes.
+        Of the classes; by default those of the estimator.
     extent : sequence of float, optional
         Least and greatest x1, least and greatest x2; by default what holds all samples, and a margin.
     steps : int, optional
@@ -98,6 +98,8 @@ def decision_boundary(
     ['class 0', 'class 1']
     """
     x, labels = samples_of(model, X, y)
+    if names is None and hasattr(model, "classes_"):
+        names = [str(c) for c in model.classes_]
     axes = axes_of(ax)
     extent = extent_of(x) if extent is None else extent
     _shade(axes, lambda points: probabilities(model, points), extent, steps)
