@@ -386,8 +386,10 @@ def test_what_is_no_classifier_is_refused() -> None:
 def test_the_strip_shows_each_epoch_with_its_own_weights(trained: Trained, tmp_path: Path) -> None:
     before = trained.model.state_dict()
     figure = plots.boundary_strip(
-        trained.recorder, trained.model, trained.x, trained.y, frames=3, steps=7, path=tmp_path / "strip.png"
-    )
+        trained.recorder, trained.model, trained.x, trained.y, frames=3, steps=7, extent=(-1, 1, -1, 1),
+        path=tmp_path / "strip.png",
+    )  # fmt: skip
+    grid = np.column_stack([g.ravel() for g in np.meshgrid(np.linspace(-1, 1, 7), np.linspace(-1, 1, 7))])
     states = trained.recorder.states()
     picked = [states[i] for i in chosen_epochs(len(states), 3)]
     assert [epoch for epoch, _ in picked] == [0, 1, 5]
@@ -396,6 +398,8 @@ def test_the_strip_shows_each_epoch_with_its_own_weights(trained: Trained, tmp_p
         other.load_state_dict(state)
         right = np.mean((nn.train.predict(other, trained.x)[:, 0] > 0) == trained.y)
         assert axes.get_title() == f"epoch {epoch}: accuracy {right:.3f}"
+        (mesh,) = [c for c in axes.collections if type(c).__name__ == "QuadMesh"]
+        np.testing.assert_allclose(np.ravel(mesh.get_array()), probabilities(other, grid), rtol=1e-12)
     for key, x in trained.model.state_dict().items():
         np.testing.assert_array_equal(x, before[key])
 
