@@ -79,7 +79,7 @@ def page_of(y: Any, **options: Unpack[Options]) -> Page:
         trees = trees[-1:]  # a grid draws no frames around modules that are open from the start
         trees[0][0].placing = replace(trees[0][0].placing, problem=parts[0].placing.problem)
     data = _data(record, trees)
-    data["theme"] = options.get("theme", "auto")
+    data |= {"theme": options.get("theme", "auto"), "rankdir": rankdir}
     return Page(_filled(data))
 
 

@@ -62,6 +62,29 @@ function stretched(intervals) {
   return to;
 }
 
+// How far boxes go aside, so that groups have the room they need across the flow: those that a group would cover, what
+// they in turn would cover, and so on. The other boxes stay.
+function pushed(shown, centre, extent, needed, along, length, stretch, to) {
+  const items = [...shown.values()].map((b) => {
+    const [low, high, least] = stretch.get(b.id) || [b[along] - b[length] / 2, b[along] + b[length] / 2, b[length]];
+    const at = stretch.has(b.id) ? (to(low) + to(high)) / 2 : to(b[along]);
+    return { id: b.id, low: at - least / 2 - 8, high: at + least / 2 + 8, at: b[centre], more: needed.has(b.id) ? needed.get(b.id)[2] - b[extent] : 0 };
+  });
+  const by = new Map(items.map((i) => [i.id, 0]));
+  const place = (i) => i.at + by.get(i.id);
+  for (const group of items.filter((i) => i.more > 0)) {
+    for (const sign of [-1, 1]) {
+      const reached = new Set([group]);
+      for (const a of reached) {
+        for (const b of items) if (sign * (place(b) - place(a)) > 0 && b.low < a.high && a.low < b.high) reached.add(b);
+      }
+      reached.delete(group);
+      for (const b of reached) by.set(b.id, by.get(b.id) + (sign * group.more) / 2);
+    }
+  }
+  return by;
+}
+
 function moduleBox(cluster, inside) {
   const [left, top, right, bottom] = cluster.at;
   const title = cluster.kind ? `${cluster.name} ${cluster.kind}` : cluster.name;
@@ -113,41 +136,51 @@ function arrange(k, owner) {
   }
   const inner = new Map();
   for (const b of shown.values()) if (b.opens !== null && state.open.has(b.id)) inner.set(b.id, arrange(b.opens, owner));
+  let shift = new Map();
   if (inner.size) {
-    const wide = [];
-    const high = [];
-    for (const [id, { width, height }] of inner) {
+    const grown = (centre, extent, more) => new Map([...inner].map(([id, part]) => {
       const b = shown.get(id);
-      wide.push([fx(b.x) - b.w / 2, fx(b.x) + b.w / 2, width + 2 * PAD.side]);
-      high.push([fy(b.y) - b.h / 2, fy(b.y) + b.h / 2, height + PAD.side + PAD.top]);
+      const at = (centre === 'x' ? fx : fy)(b[centre]);
+      return [id, [at - b[extent] / 2, at + b[extent] / 2, part[extent === 'w' ? 'width' : 'height'] + more]];
+    }));
+    const [wide, high] = [grown('x', 'w', 2 * PAD.side), grown('y', 'h', PAD.side + PAD.top)];
+    const [gx, gy] = [fx, fy];
+    let [sx, sy] = [stretched([...wide.values()]), stretched([...high.values()])];
+    if (!frames.length && !closed.size) { // across the flow only what is in the way has to give way
+      const across = data.rankdir === 'LR' || data.rankdir === 'RL' ? 'y' : 'x';
+      shift = across === 'y' ? pushed(shown, 'y', 'h', high, 'x', 'w', wide, sx) : pushed(shown, 'x', 'w', wide, 'y', 'h', high, sy);
+      if (across === 'y') sy = (y) => y;
+      else sx = (x) => x;
     }
-    const [sx, sy, gx, gy] = [stretched(wide), stretched(high), fx, fy];
     [fx, fy] = [(x) => sx(gx(x)), (y) => sy(gy(y))];
-    [...inner.keys()].forEach((id, i) => {
-      const b = shown.get(id);
-      b.room = [(sx(wide[i][0]) + sx(wide[i][1])) / 2, (sy(high[i][0]) + sy(high[i][1])) / 2];
-    });
+    const middle = (f, [low, high]) => (f(low) + f(high)) / 2;
+    for (const id of inner.keys()) shown.get(id).room = [middle(sx, wide.get(id)), middle(sy, high.get(id))];
   }
-  const moved = ([x, y]) => [fx(x), fy(y)];
+  const aside = data.rankdir === 'LR' || data.rankdir === 'RL' ? [0, 1] : [1, 0];
+  const moved = ([x, y], from, to = from, t = 0) => {
+    const by = (shift.get(from) || 0) * (1 - t) + (shift.get(to) || 0) * t;
+    return [fx(x) + by * aside[0], fy(y) + by * aside[1]];
+  };
   const maps = new Map([[k, moved]]);
   for (const f of frames) f.at = [...moved(f.at.slice(0, 2)), ...moved(f.at.slice(2))];
   const all = [];
   for (const b of shown.values()) {
     const part = inner.get(b.id);
     if (!part) {
-      [b.x, b.y] = moved([b.x, b.y]);
+      [b.x, b.y] = moved([b.x, b.y], b.id);
       all.push(b);
       continue;
     }
     const [w, h] = [part.width + 2 * PAD.side, part.height + PAD.side + PAD.top];
-    const [left, top] = [b.room[0] - w / 2, b.room[1] - h / 2];
+    const by = shift.get(b.id) || 0;
+    const [left, top] = [b.room[0] + by * aside[0] - w / 2, b.room[1] + by * aside[1] - h / 2];
     const [dx, dy] = [left + PAD.side - part.left, top + PAD.top - part.top];
     const shifted = ([x, y, ...more]) => [x + dx, y + dy, ...(more.length ? shifted(more) : [])];
     const said = b.lines.length ? b.lines[0][1] : '';
     frames.push({ name: b.full, kind: b.kind === 'module' ? said : `(${said})`, key: b.id, at: [left, top, left + w, top + h], close: () => setOpen(b.id, false) });
     for (const f of part.frames) frames.push({ ...f, at: shifted(f.at) });
     for (const x of part.all) all.push({ ...x, x: x.x + dx, y: x.y + dy });
-    for (const [key, map] of part.maps) maps.set(key, (p) => shifted(map(p)));
+    for (const [key, map] of part.maps) maps.set(key, (...point) => shifted(map(...point)));
   }
   const edge = (i, sign, centre, extent) => [...all.map((b) => b[centre] + (sign * b[extent]) / 2), ...frames.map((f) => f.at[i])];
   const [left, right] = [Math.min(...edge(0, -1, 'x', 'w')), Math.max(...edge(2, 1, 'x', 'w'))];
@@ -185,7 +218,7 @@ function route(found, shown, maps) {
   for (const [k, map] of maps) {
     for (const [s, t, path, at] of levels[k].paths) {
       const name = s + SEPARATOR + t;
-      ready.set(name, [...(ready.get(name) || []), { path: bent(path, map, boxes.get(s), boxes.get(t)), at: at && map(at) }]);
+      ready.set(name, [...(ready.get(name) || []), { path: bent(path, map, boxes.get(s), boxes.get(t)), at: at && map(at, s, t, 0.5) }]);
     }
   }
   const pairs = new Map();
@@ -204,9 +237,9 @@ function route(found, shown, maps) {
 
 // Moves a curve; its ends stay where they are on their boxes, which keep their size.
 function bent(path, map, from, to) {
-  const moved = path.map(map);
+  const moved = path.map((p, i) => map(p, from.id, to.id, i / (path.length - 1)));
   const hold = (end, next, b) => {
-    const [cx, cy] = map([b.x, b.y]);
+    const [cx, cy] = map([b.x, b.y], b.id);
     const [dx, dy] = [cx + path[end][0] - b.x - moved[end][0], cy + path[end][1] - b.y - moved[end][1]];
     for (const i of [end, next]) moved[i] = [moved[i][0] + dx, moved[i][1] + dy];
   };
