@@ -37,15 +37,17 @@ MODULES: dict[str, str] = {
     "nn/optim/block.py": "test_nn_optim test_nn_optim_more test_optim_references",
     "nn/optim/lbfgs.py": "test_nn_optim test_nn_optim_more test_optim_references",
     "nn/optim/line_search.py": "test_nn_optim test_nn_optim_more test_optim_references",
-    "autograd_lite/transforms.py": "test_transforms test_custom",
+    "autograd_lite/transforms.py": "test_transforms test_custom test_compile_refusals test_compile_state",
     "autograd_lite/graph.py": "test_graph test_value test_staleness test_silent_failures test_modes test_custom",
-    "autograd_lite/value.py": "test_value test_micrograd test_tensor test_silent_failures",
+    "autograd_lite/value.py": "test_value test_micrograd test_tensor test_silent_failures test_modes test_staleness "
+    "test_transforms test_plan_scalars test_compile_refusals",
     "autograd_lite/tensor.py": "test_tensor test_tensor_writing test_numpy_protocols test_silent_failures",
 }
 # Tests that mutmut's own imports and frames would fail, and those that take seconds to tell what others tell too.
 _SKIPPED = (
-    "million grows_linearly quadratic many_users deep_graphs long_chain "  # what they tell takes them seconds
-    "TestAnomaly named_through"  # mutmut's own frames would fail them
+    # What they tell takes them seconds.
+    "million grows_linearly quadratic many_users deep_graphs long_chain machine globals_and_closures "
+    "TestAnomaly named_through with_the_line"  # mutmut's own frames would fail them
 ).split()
 _KILLED = (1, 3, -24, 24, 36, 152, 255, 37)
 _PROJECT = """

@@ -449,8 +449,10 @@ def test_the_line_search_tries_what_pytorch_tries() -> None:
 
 
 _LBFGS_OPTIONS: list[dict[str, Any]] = [
+    {"max_iter": 1},
     {"max_iter": 4},
     {"max_iter": 4, "max_eval": 3},
+    {"max_iter": 3, "max_eval": 99, "line_search_fn": "strong_wolfe"},
     {"max_iter": 8, "history_size": 2},
     {"max_iter": 30, "lr": 0.5, "tolerance_change": 1e-2},
     {"max_iter": 30, "lr": 0.5, "tolerance_grad": 1e-1},
@@ -461,7 +463,7 @@ _LBFGS_OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.parametrize("scale", [1.0, 30.0, 0.05])
 @pytest.mark.parametrize("options", _LBFGS_OPTIONS, ids=str)
 def test_lbfgs_goes_where_pytorch_goes(options: dict[str, Any], scale: float) -> None:
     torch = pytest.importorskip("torch")
@@ -534,3 +536,47 @@ def test_the_state_holds_what_the_options_need(make: Any, names: set[str]) -> No
     w.grad = np.ones(1)
     optimizer.step()
     assert set(optimizer.state_dict()["state"].get(0, {})) == names
+
+
+def _minimised(optimizer: optim.LBFGS, x: Any, loss: Any) -> tuple[float, int]:
+    """Make one step; return the loss that it gives back, and how often it was computed."""
+    calls = 0
+
+    def closure() -> Any:
+        nonlocal calls
+        calls += 1
+        optimizer.zero_grad()
+        y = loss(x)
+        y.backward()
+        return y
+
+    return optimizer.step(closure).item(), calls
+
+
+def test_lbfgs_searches_within_what_is_left_of_the_evaluations() -> None:
+    x = nn.Parameter([3.0])
+    optimizer = optim.LBFGS([x], lr=1e-9, max_eval=4, line_search_fn="strong_wolfe")
+    assert _minimised(optimizer, x, lambda x: ag.sum(x * x))[1] <= 5
+
+
+def test_lbfgs_stops_at_a_small_move_and_returns_the_first_loss() -> None:
+    x = nn.Parameter([1e-4])
+    optimizer = optim.LBFGS([x], tolerance_change=1e-3, line_search_fn="strong_wolfe")
+    first, calls = _minimised(optimizer, x, lambda x: ag.sum(1e6 * x * x))
+    assert first == pytest.approx(0.01)
+    assert calls < 20
+    assert abs(x.item()) < 1e-5
+
+
+def test_lbfgs_of_a_single_number_goes_on_from_its_state() -> None:
+    x, y = nn.Parameter([3.0]), nn.Parameter([3.0])
+    ours, theirs = (optim.LBFGS([p], lr=0.1, max_iter=4) for p in (x, y))
+    for p, optimizer in ((x, ours), (y, theirs)):
+        _minimised(optimizer, p, lambda p: ag.sum(p**4))
+    fresh = optim.LBFGS([y], lr=0.1, max_iter=4)
+    state = theirs.state_dict()
+    state["state"][0]["old_dirs"] = [ag.Tensor(row) for row in state["state"][0]["old_dirs"]]
+    fresh.load_state_dict(state)
+    for p, optimizer in ((x, ours), (y, fresh)):
+        _minimised(optimizer, p, lambda p: ag.sum(p**4))
+    np.testing.assert_array_equal(x.numpy(), y.numpy())
