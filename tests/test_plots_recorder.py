@@ -119,6 +119,27 @@ def test_no_hook_and_no_reference_stays_behind() -> None:
     assert copy.deepcopy(recorder).dead == recorder.dead
 
 
+def test_a_run_that_failed_leaves_the_model_whole_and_the_next_one_cleans_up() -> None:
+    class Fails(Callback):
+        def on_gradients(self, run: Run) -> None:
+            if run.epoch == 2:
+                raise RuntimeError("in the middle of a look")
+
+    recorder, model = Recorder(every=1), network()
+    with pytest.raises(RuntimeError, match="in the middle"):
+        train(model, recorder, Fails())
+    assert recorder.epochs == [1]
+    assert recorder._units is not None
+    assert any(module._hooks for module in model.modules())
+    pickle.loads(pickle.dumps(model))
+    for _ in range(300):
+        model(ag.Tensor(data()[0]))
+    assert all(len(kept) == 256 for kept in recorder._units._kept)
+    train(model, recorder)
+    assert recorder.epochs == [1, 2, 3, 4]
+    assert not any(module._hooks for module in model.modules())
+
+
 @pytest.mark.parametrize(
     ("epochs", "batches", "expected"),
     [
@@ -199,7 +220,9 @@ def test_a_record_of_another_model_is_refused() -> None:
     run = Run(nn.Linear(2, 1), nn.MSELoss(), nn.optim.SGD([nn.Parameter([1.0])], lr=0.1), callbacks=[second])
     second.on_train_begin(run)
     second.load_state_dict(first.state_dict())
-    with pytest.raises(ValueError, match=r"the saved record is of the parameters 0\.weight"):
+    with pytest.raises(
+        ValueError, match=r"the saved record is of the parameters 0\.weight \(6, 2\).*the model has weight \(1, 2\)"
+    ):
         second.on_ready(run)
     with pytest.raises(ValueError, match="samples=500, this Recorder samples=3"):
         Recorder(samples=3).load_state_dict(first.state_dict())

@@ -106,9 +106,9 @@ class Recorder(Callback):
         self._batch, self._open, self._look, self._last = 0, -1, -1, -1
 
     def on_train_begin(self, run: Run) -> None:
+        self._finish()  # what a run that failed left behind
         if run.epoch == 0:
             self._forget()
-        self._release()
         params = [(name, p) for name, p in run.model.named_parameters() if p.size]
         tensors = tensors_of(run.model)
         sizes = [p.size for _, p in params]
@@ -127,12 +127,17 @@ class Recorder(Callback):
     def on_ready(self, run: Run) -> None:
         if not (run.leads and self._params):
             return
-        if self.names and self.names != self._names:
-            raise ValueError(
-                f"the saved record is of the parameters {', '.join(self.names)}; the model has "
-                f"{', '.join(self._names)}.\nSet the run up as it was, or begin with a new Recorder."
+        names, shapes = self._names, tuple(p.shape for p in self._params)
+        if self.names and (self.names, self.shapes) != (names, shapes):
+            saved, own = (
+                ", ".join(f"{n} {s}" for n, s in zip(*both, strict=True))
+                for both in ((self.names, self.shapes), (names, shapes))
             )
-        self.names, self.shapes = self._names, tuple(p.shape for p in self._params)
+            raise ValueError(
+                f"the saved record is of the parameters {saved}; the model has {own}.\n"
+                "Set the run up as it was, or begin with a new Recorder."
+            )
+        self.names, self.shapes = names, shapes
         if not self._weights.epochs:
             self._snapshot(run.epoch)
 
@@ -178,6 +183,9 @@ class Recorder(Callback):
         self._snapshot(run.epoch)
 
     def on_train_end(self, run: Run) -> None:
+        self._finish()
+
+    def _finish(self) -> None:
         if self._units is not None:
             self._units.close()
         self._reckon()

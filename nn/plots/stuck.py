@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ __all__ = ["StuckUnits", "watched"]
 Array = np.ndarray[Any, Any]
 _FLAT = 0.01  # how near a bound an output counts as there, for activations that only come near it
 _LARGE = 20_000  # bytes
+_MOST = 256  # outputs that are kept, should nobody close
 
 # For each activation, from its outputs: at most 0 where its slope is (about) 0.
 _ROOM: Mapping[type[Module], Callable[[Any, Array], Array]] = {
@@ -53,7 +55,8 @@ class StuckUnits:
         self.modules = watched(model)
         self._unit_of_three = 1 if any(isinstance(m, Conv1d) for m in model.modules()) else 2
         self._kept: list[list[Array]] = [[] for _ in self.modules]
-        self._hooks = [(module, self._hook(i)) for i, module in enumerate(self.modules.values())]
+        hooks = [partial(_see, self, kept) for kept in self._kept]
+        self._hooks = list(zip(self.modules.values(), hooks, strict=True))
         self._handles: list[HookHandle] = []
 
     def open(self) -> None:
@@ -61,17 +64,7 @@ class StuckUnits:
         if not self._handles:
             self._handles = [module.register_forward_hook(hook) for module, hook in self._hooks]
 
-    def _hook(self, i: int) -> Callable[[Module, Any, Any], None]:
-        kept = self._kept[i]
-
-        def see(module: Module, inputs: Any, output: Any) -> None:
-            if module.training:  # what costs time waits until there is more to do at once
-                y = graph.data_of(output)
-                kept.append(y if y.ndim == 2 and y.nbytes < _LARGE else self._witnesses(module, y))
-
-        return see
-
-    def _witnesses(self, module: Module, y: Array) -> Array:
+    def witnesses(self, module: Module, y: Array) -> Array:
         """Return outputs as rows of units; of many rows only one, of each unit the output with the most room."""
         unit = y.ndim - 1 if y.ndim < 3 else self._unit_of_three if y.ndim == 3 else 1
         rows = np.moveaxis(y, unit, -1).reshape(-1, y.shape[unit]) if y.ndim > 1 else y.reshape(-1, 1)
@@ -101,6 +94,13 @@ class StuckUnits:
             else:
                 found[path] = [_count(module, ys) for ys in series]
         return found
+
+
+def _see(units: StuckUnits, kept: list[Array], module: Module, inputs: Any, output: Any) -> None:
+    """Keep an output: what costs time waits until there is more to do at once."""
+    if module.training and len(kept) < _MOST:
+        y = graph.data_of(output)
+        kept.append(y if y.ndim == 2 and y.nbytes < _LARGE else units.witnesses(module, y))
 
 
 def _room(module: Module, y: Array) -> Array:
