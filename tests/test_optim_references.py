@@ -580,3 +580,30 @@ def test_lbfgs_of_a_single_number_goes_on_from_its_state() -> None:
     for p, optimizer in ((x, ours), (y, fresh)):
         _minimised(optimizer, p, lambda p: ag.sum(p**4))
     np.testing.assert_array_equal(x.numpy(), y.numpy())
+
+
+def _searched(f: Any, slope: Any, step: float, most: int = 25) -> tuple[Point, list[float]]:
+    tried: list[float] = []
+
+    def evaluate(t: float) -> Point:
+        tried.append(t)
+        return Point(t, f(t), np.zeros(1), slope(t))
+
+    found, count = strong_wolfe(evaluate, Point(0.0, f(0.0), np.zeros(1), slope(0.0)), step, 1.0, most)
+    assert count == len(tried)
+    return found, tried
+
+
+def test_a_flat_point_above_the_start_is_not_taken() -> None:
+    found, tried = _searched(
+        lambda t: -t + 2.00015 * t**2 - 1.0001 * t**3, lambda t: -1 + 4.0003 * t - 3.0003 * t**2, 1.0
+    )
+    assert tried[0] == 1.0
+    assert found.loss <= -1e-4 * found.step < 0
+
+
+def test_the_search_turns_back_from_the_third_point_that_is_no_lower() -> None:
+    found, tried = _searched(lambda t: -t if t < 0.5 else -0.05, lambda t: -1.0, 0.01, 6)
+    assert tried[:3] == pytest.approx([0.01, 0.1, 1.0])
+    assert max(tried) <= 1.0
+    assert found.loss <= -0.1
