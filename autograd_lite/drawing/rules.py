@@ -183,6 +183,8 @@ def _applied(op: Op, operands: Any, params: dict[str, Any]) -> tuple[str, int]:
         return f"{_text(first, _UNARY)}.astype({params['dtype']})", _ATOM
     if name == "getitem":
         return f"{_text(first, _UNARY)}[{param_text(params['index'])}]", _ATOM
+    if name in ("gather", "spread"):
+        return _placed(name, operands, params), _ATOM
     parts = [_text(x, _LOOSE) for x in operands]
     if name in ("concatenate", "stack", "from_values"):
         parts = [f"[{', '.join(parts)}]"]
@@ -197,6 +199,14 @@ def _applied(op: Op, operands: Any, params: dict[str, Any]) -> tuple[str, int]:
                 "…" if len(text) > 32 or not _is_simple(value) else text if key == "shape" else f"{key}={text}"
             )
     return f"{'np.' if hasattr(np, name) else ''}{name}({', '.join(parts)})", _ATOM
+
+
+def _placed(name: str, operands: Any, params: dict[str, Any]) -> str:
+    """Write an index whose places are operands."""
+    places = iter(operands[1:])
+    index = ", ".join(_text(next(places), _LOOSE) if e == "?" else param_text(e) for e in params["form"])
+    first = _text(operands[0], _UNARY)
+    return f"{first}[{index}]" if name == "gather" else f"scatter_add({first}, {params['shape']}, np.s_[{index}])"
 
 
 def _is_simple(value: Any) -> bool:
