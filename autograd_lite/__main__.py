@@ -9,6 +9,7 @@ import sys
 _COMMANDS = {
     "draw": ("autograd_lite.drawing.cli:main", "draw the graph of an expression or of a saved record"),
     "check": ("autograd_lite.check.cli:main", "check the gradients of a function, or of every op"),
+    "plan": ("autograd_lite.replay.command:main", "tell what a compiled function does: its steps, memory and work"),
     "learn": ("autograd_lite.learn.cli:main", "exercises: build the engine yourself"),
 }
 
