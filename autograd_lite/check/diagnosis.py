@@ -19,6 +19,7 @@ from autograd_lite.check.repairs import repaired
 from autograd_lite.check.report import Diagnosis, Entry
 from autograd_lite.check.reproduction import reproduced
 from autograd_lite.check.symptoms import SYMPTOMS
+from autograd_lite.check.uses import USES
 
 __all__ = ["diagnose", "diagnose_shapes", "explained", "findings"]
 
@@ -73,9 +74,10 @@ _UNLOCATED = 0.9  # the weight of what the numbers of the whole function look li
 def findings(evidence: Evidence) -> list[Finding]:
     """Return the mistakes that would explain a wrong gradient, each kind once, the likeliest first."""
     best: dict[str, Finding] = {}
-    for found in _heard(evidence):
-        if found.kind not in best or found.likelihood > best[found.kind].likelihood:
-            best[found.kind] = found
+    with np.errstate(all="ignore"):
+        for found in _heard(evidence):
+            if found.kind not in best or found.likelihood > best[found.kind].likelihood:
+                best[found.kind] = found
     return sorted(best.values(), key=lambda found: -found.likelihood)
 
 
@@ -88,7 +90,7 @@ def explained(evidence: Evidence) -> str:
 
 
 def _heard(evidence: Evidence) -> Iterable[Finding]:
-    for symptom in SYMPTOMS:
+    for symptom in (*SYMPTOMS, *USES):
         yield from symptom(evidence)
     yield from repaired(evidence)
     yield from reproduced(evidence)

@@ -35,9 +35,8 @@ def repaired(e: Evidence) -> Iterator[Finding]:
         return
     reading = Reading(e.upstream, e.output, e.operands)
     for kind, likelihood, detail, changes in _ATTEMPTS:
-        with np.errstate(all="ignore"):
-            if any(_right(e, change) for change in changes(reading)):
-                yield Finding(kind, likelihood, detail)
+        if any(_right(e, change) for change in changes(reading)):
+            yield Finding(kind, likelihood, detail)
 
 
 def _right(e: Evidence, change: Change) -> bool:

@@ -15,7 +15,8 @@ import numpy as np
 from autograd_lite import passes
 from autograd_lite.check.evidence import Evidence, Finding, near
 from autograd_lite.check.problem import dense
-from autograd_lite.check.symptoms import broadcast_axes, shifts
+from autograd_lite.check.symptoms import shifts
+from autograd_lite.check.uses import broadcast_axes
 from autograd_lite.graph import Node, data_of, topological, unbroadcast
 from autograd_lite.modes import enable_grad
 from autograd_lite.tensor import Tensor
@@ -31,7 +32,7 @@ def reproduced(e: Evidence) -> Iterator[Finding]:
     """Yield the kinds of mistake that lead to the claim."""
     if e.forward is None or e.upstream is None:
         return
-    with np.errstate(all="ignore"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             tape = _Tape(e)
