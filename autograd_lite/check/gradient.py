@@ -33,6 +33,11 @@ def gradcheck(
 ) -> Report:
     """Compare the gradients of a function with numeric derivatives.
 
+    What needs no numbers is told first: a result or a gradient that is another one the second time, an input or an
+    incoming gradient that is written into, a gradient of the wrong shape or dtype, one that is not linear in the
+    incoming gradient (twice of it and zero exactly), another value when a graph is recorded. Then come the values;
+    last forward mode against reverse mode, the symmetry of second derivatives, and a run in single precision.
+
     The result is weighted by random normal numbers, never by ones (which hide transposed gradients). The numeric
     derivative is the complex step where Ridders' extrapolation confirms it, else that extrapolation, and its own error
     bound enters the verdict: ``|a - n| <= atol + rtol * max(|a|, |n|) + 4 * error``. At a kink, a gradient
@@ -53,14 +58,15 @@ def gradcheck(
     seed : int
         Of the weights and directions.
     max_entries : int
-        An input with more entries is checked along random directions of +-1, not entry by entry.
+        An input with more entries is checked along random directions of +-1, not entry by entry; where such a
+        direction deviates by more than rounding, bisection names the wrong entry.
     raise_on_fail : bool
         Raise instead of returning a report that is false.
 
     Returns
     -------
     Report
-        True or false; ``print`` it.
+        True or false; ``print`` it. Where it is false, ``diagnoses`` names the likely mistakes, and the rule.
 
     Raises
     ------
