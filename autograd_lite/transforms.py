@@ -57,7 +57,10 @@ class _Trace:
                     c = _like(c, y, "cotangent", self.recorded)
                     seeds[y] = seeds[y] + c if y in seeds else c
             found = passes.pull(seeds, self.recorded, frozenset(self.inputs), self.order)
-        return [self.left(found.get(x), x, primal) for x, primal in zip(self.inputs, self.primals, strict=True)]
+        gradients = [self.left(found.get(x), x, primal) for x, primal in zip(self.inputs, self.primals, strict=True)]
+        if (recorder := tape()) is not None:
+            recorder.whole.update(g for g in gradients if isinstance(g, Node))
+        return gradients
 
     def push(self, tangents: Sequence[Any]) -> list[Any]:
         """Return the tangent of each output."""
@@ -103,6 +106,8 @@ class _Trace:
 
 def _scalar(y: Any) -> Any:
     """Return a result as NumPy would: a number instead of an array without axes."""
+    if isinstance(y, Node) and (recorder := tape()) is not None:
+        recorder.whole.discard(y)
     return y[()] if isinstance(y, np.ndarray) else y
 
 

@@ -326,14 +326,14 @@ def test_what_changes_unseen_is_noticed_in_the_second_call() -> None:
     numbers = iter([1.0, 2.0, 3.0])
     step = ag.compile(lambda x: x * next(numbers))
     step(X)
-    with pytest.raises(CompileError, match=r"a constant that is read at .*: 1.0 and 2.0"):
+    with pytest.raises(CompileError, match=r"a constant that 'multiply' reads at .*: 1.0 and 2.0"):
         step(X)
 
 
 def test_a_leak_of_data_is_noticed_in_the_second_call() -> None:
     step = ag.compile(lambda x: x * Tensor(x._data * 2))
     step(X)
-    with pytest.raises(CompileError, match="a constant that is read"):
+    with pytest.raises(CompileError, match=r"a constant that .* reads"):
         step(X + 1)
 
 

@@ -46,7 +46,7 @@ def test_a_wrong_executor_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_leak_is_noticed() -> None:
     step = ag.compile(lambda x: x * Tensor(x._data * 2), verify=True)
     step(X)
-    with pytest.raises(CompileError, match="a constant that is read"):
+    with pytest.raises(CompileError, match=r"a constant that .* reads"):
         step(X + 1)
 
 

@@ -20,7 +20,8 @@ def difference(a: Program, b: Program) -> str | None:
         for n, m in zip(one.reads, other.reads, strict=True):
             x, y = a.spots[n], b.spots[m]
             if not _same_source(x, y):
-                return f"a constant that is read at {_place(one)}: {_short(x.source)} and {_short(y.source)}"
+                name = one.op.name if one.op is not None else getattr(one.run, "name", one.kind)
+                return f"a constant that {name!r} reads at {_place(one)}: {_short(x.source)} and {_short(y.source)}"
     longer = max(a, b, key=lambda p: len(p.instructions)).instructions
     shorter = min(len(a.instructions), len(b.instructions))
     if len(longer) > shorter:

@@ -67,7 +67,8 @@ class Recording:
         self.program.outputs.append(tape.spot(x))
         position = len(self.program.outputs) - 1
         if x in tape.plain:
-            return Output("float" if not x.is_array else "array" if x._data.ndim else "scalar", position)
+            is_whole = x.is_array and (x._data.ndim > 0 or x in tape.whole)
+            return Output("array" if is_whole else "scalar" if x.is_array else "float", position)
         return Output("tensor" if x.is_array else "value", position, x.op is not None and x.requires_grad)
 
     def _collect_sinks(self, tape: Tape) -> None:
@@ -189,6 +190,24 @@ class Compiled:
     def programs(self) -> list[Program]:
         """The programs recorded so far, the one used last in the end."""
         return [recording.program for found in self._recordings.values() for recording in found]
+
+    def explain(self) -> str:
+        """Return the programs recorded so far as text: their steps, what is fused, memory and work.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autograd_lite as ag
+        >>> step = ag.compile(lambda x: np.tanh(x * 2.0).sum())
+        >>> _ = step(np.ones(3))
+        >>> print(step.explain())
+        plan of <lambda>: 3 instructions, in 1 steps (1 group)
+        ...
+        """
+        from autograd_lite.replay.plan_text import explained
+
+        name = getattr(self._f, "__name__", "the function")
+        return "\n\n".join(explained(program, name) for program in self.programs)
 
     def cache_clear(self) -> None:
         """Forget all programs."""
@@ -322,7 +341,8 @@ def record(f: Callable[..., Any], args: Any, kwargs: Any, static: Sequence[int] 
     token = modes.current.set(mode._replace(tape=tape))
     try:
         result = f(*all_args, **new_kwargs)
-        recording = Recording(tape, guards, result, place)
+        with tape.aside():
+            recording = Recording(tape, guards, result, place)
     except BaseException as error:
         _restore(tape)
         if isinstance(error.__cause__, CompileError):  # NumPy puts an error of its own around it

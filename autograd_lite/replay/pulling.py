@@ -81,10 +81,11 @@ def _hand_on(
     ]
     if op.variadic:
         writes = [-1] * len(operands)
-        for i, (x, share) in zip(places, shares, strict=True):
-            writes[i] = tape.new(tape.kind(x), fixed)
-            _take(tape, x, _dense(x, share), writes[i], pending, line)
+        for i in places:
+            writes[i] = tape.new(tape.kind(operands[i]), fixed)
         tape.write_down(Instruction("vjp", reads, tuple(writes), op, -1, params, line=line))
+        for i, (x, share) in zip(places, shares, strict=True):
+            _take(tape, x, _dense(x, share), writes[i], pending, line)
         return
     for i, (x, share) in zip(places, shares, strict=True):
         if type(share) is Patch:

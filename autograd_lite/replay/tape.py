@@ -65,6 +65,7 @@ class Tape:
         self.fixed: list[bool] = []
         self.plain: set[Node] = set()  # what would be a plain number or array if the function ran by itself
         self.loose: set[Node] = set()  # the Values that stand for floats, so that nothing is tracked through them
+        self.whole: set[Node] = set()  # the plain ones without axes that would be arrays all the same, not numbers
         self.arguments: dict[Node, int] = {}
         self.leaves: dict[Node, int] = {}
         self.before: dict[Node, Any] = {}
@@ -180,6 +181,7 @@ class Tape:
         if plain:
             self.plain.add(node)
             self.loose.add(node)
+            self.whole.add(node)
         return node
 
     # What the engine tells
