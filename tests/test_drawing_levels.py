@@ -92,6 +92,6 @@ def test_a_large_graph_is_cut_into_levels_in_time_and_to_a_limit():
     record = graph_of(chain(10_000))
     started = time.perf_counter()
     levels = levels_of(view_of(record))
-    assert time.perf_counter() - started < 10  # 0.5 seconds on an idle machine
+    assert time.perf_counter() - started < 30  # 0.5 seconds on an idle machine
     assert 1000 < sum(len(level.view.boxes) for level in levels) <= 2000
     assert any(level.view.node(b) is not None for level in levels[1:] for b in level.view.boxes)

@@ -16,6 +16,7 @@ __all__ = ["Level", "levels_of"]
 
 _BOXES = 2000  # in all levels together
 _LEVELS = 200
+_REFUSED = 10  # groups that do not fit any more, after which no smaller one is looked for
 _INSIDE = 60  # boxes in one group, when it is opened
 
 
@@ -42,10 +43,12 @@ def levels_of(view: View) -> list[Level]:
     total = len(view.boxes)
     groups = sum(view.node(b) is None for b in view.boxes)
     waiting = deque(b for b in view.boxes if view.node(b) is None)
-    while waiting and len(levels) < _LEVELS:
+    refused = 0
+    while waiting and len(levels) < _LEVELS and refused < _REFUSED:
         box = waiting.popleft()
         inside = index.inside(box, groups)
         if total + len(inside.boxes) > _BOXES:
+            refused += 1
             continue
         total += len(inside.boxes)
         levels.append(Level(box.id, inside))
