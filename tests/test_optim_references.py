@@ -607,3 +607,36 @@ def test_the_search_turns_back_from_the_third_point_that_is_no_lower() -> None:
     assert tried[:3] == pytest.approx([0.01, 0.1, 1.0])
     assert max(tried) <= 1.0
     assert found.loss <= -0.1
+
+
+def test_a_gradient_of_another_shape_is_refused_at_every_step() -> None:
+    w = nn.Parameter(np.ones((2, 3)))
+    optimizer = optim.SGD([w], lr=0.1)
+    for _ in range(2):
+        w.grad = np.ones((2, 3))
+        optimizer.step()
+    w.grad = np.ones((3, 2))
+    with pytest.raises(ValueError, match=r"has shape \(3, 2\): it was set by hand"):
+        optimizer.step()
+    np.testing.assert_allclose(w.numpy(), 0.8)
+
+
+def test_momentum_goes_on_where_it_was_switched_off() -> None:
+    w, g = nn.Parameter([1.0]), [0.5, 0.25, 2.0]
+    optimizer = optim.SGD([w], lr=1.0, momentum=0.9)
+    for momentum, gradient in zip((0.9, 0.0, 0.9), g, strict=True):
+        optimizer.param_groups[0]["momentum"] = momentum
+        w.grad = np.array([gradient])
+        optimizer.step()
+    assert w.item() == pytest.approx(1 - g[0] - g[1] - (0.9 * g[0] + g[2]))
+
+
+def test_amsgrad_switched_on_later_keeps_the_moments() -> None:
+    plain, w = nn.Parameter([1.0, 2.0]), nn.Parameter([1.0, 2.0])
+    one, other = optim.Adam([plain], lr=0.1), optim.Adam([w], lr=0.1)
+    for step in range(2):
+        for p, optimizer in ((plain, one), (w, other)):
+            p.grad = np.array([1.0, -2.0]) * (step + 1)
+            optimizer.step()
+        other.param_groups[0]["amsgrad"] = True
+    np.testing.assert_array_equal(w.numpy(), plain.numpy())
