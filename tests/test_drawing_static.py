@@ -240,6 +240,8 @@ def test_notebooks_get_a_picture_and_a_text():
     bundle = draw(neuron())._repr_mimebundle_()
     assert bundle["image/svg+xml"].lstrip().startswith("<?xml")
     assert "tanh" in bundle["text/plain"]
+    assert "prefers-color-scheme:dark" in bundle["image/svg+xml"]
+    assert "prefers-color-scheme" not in draw(neuron(), theme="light")._repr_mimebundle_()["image/svg+xml"]
 
 
 @needs_layout

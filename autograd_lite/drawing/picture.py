@@ -30,7 +30,7 @@ class Options(TypedDict, total=False):
     rankdir : str or None
         "TB", from top to bottom, or "LR", from left to right; by default LR for small graphs of plain numbers.
     theme : str
-        "light" (the default), "dark", or "auto" for SVG that follows the reader's setting.
+        "light", "dark", or "auto" for SVG that follows the reader's setting; by default light, and auto in notebooks.
     depth, collapse, focus, radius, max_boxes, constants
         How much is drawn, see `autograd_lite.drawing.view.view_of`.
     derivatives, legend : bool
@@ -101,6 +101,7 @@ def draw(y: Any, *, format: str = "svg", **options: Unpack[Options]) -> Any:
     )
     picture = _picture_class()(format=format, body=body)
     picture.record, picture.theme, picture.timeout = record, theme, options.get("timeout", TIMEOUT)
+    picture.adapts = "theme" not in options
     return picture
 
 
@@ -189,6 +190,7 @@ class _Picture:
 
     record: GraphRecord
     theme: str = "light"
+    adapts: bool = True
     timeout: float = TIMEOUT
     format: str
     source: str
@@ -232,7 +234,9 @@ class _Picture:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
         try:
-            return {"image/svg+xml": self.pipe("svg", encoding="utf-8"), "text/plain": text_tree(self.record)}
+            svg = self.pipe("svg", encoding="utf-8")
+            svg = with_dark_mode(svg) if self.adapts else svg
+            return {"image/svg+xml": svg, "text/plain": text_tree(self.record)}
         except LayoutError as error:
             return {"text/plain": f"{text_tree(self.record)}\n\n{str(error).splitlines()[0]} {HINT}\n\n{self.source}"}
 
