@@ -155,7 +155,7 @@ def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, dtype: Any = None,
     if any(p.shape[:axis] + p.shape[axis + 1 :] != (*shape[:axis], *shape[axis + 1 :]) for p in parts):
         raise ValueError("the arrays to be joined differ in shape")
     shape[axis] = sum(p.shape[axis] for p in parts)
-    result = parts[0].fresh(builder.temp(tuple(shape), made))
+    result = _made(parts[0], None, made, shape, "K")  # laid out as NumPy would: as its first part
     start = 0
     for p in parts:
         if p.size:
