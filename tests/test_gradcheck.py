@@ -97,6 +97,7 @@ _RIGHT: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "relu near 0": (ag.relu, [np.array([1e-7, -1e-7])]),
     "abs at 0": (ag.absolute, [np.array([0.0])]),
     "abs near 0": (ag.absolute, [np.array([1e-7, -1e-7])]),
+    "abs next to 0": (ag.absolute, [np.array([1e-38, -1e-30])]),
     "clip at its bounds": (lambda x: ag.clip(x, -1.0, 1.0), [np.array([-1.0, 1.0])]),
     "clip near its bounds": (lambda x: ag.clip(x, -1.0, 1.0), [np.array([-1 + 1e-7, 1 - 1e-7])]),
     "max of a tie": (ag.max, [np.array([2.0, 2.0, 1.0])]),

@@ -61,7 +61,8 @@ class Judge:
         lowest = highest = numeric
         vague = not error <= 1e-3 * abs(numeric) + 1e-6
         right = self._ratio(analytic, numeric, error + rounding) <= 1
-        if kinked or vague or not (right or method == "complex-step"):  # which agrees with differences at no kink
+        confirmed = bool(np.all(found.exact | (self.weights == 0)))  # which at a kink it is not
+        if kinked or vague or not (right or confirmed):
             sides = ridders(path, scale, 1), ridders(path, scale, -1)
             if trusted(sides, self.weights):
                 nearby = self._nearby(along, scale, _POINTS) if kinked else []
