@@ -45,7 +45,8 @@ def _labelled(x: Any, target: Any, weight: Any, ignore_index: int) -> tuple[tupl
 
 def _hard(x: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float = 0.0) -> tuple[Any, float]:
     """Return the weighted distribution over the classes that the labels stand for, and the sum of their weights."""
-    return plainly(_hard_of, x, target, weight, ignore_index, label_smoothing)  # type: ignore[no-any-return]
+    q, count = plainly(_hard_of, x, target, weight, ignore_index, label_smoothing)
+    return q, count.astype(x.dtype) if isinstance(count, Node) else count  # type: ignore[attr-defined]
 
 
 def _hard_of(x: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float) -> tuple[Any, float]:
@@ -82,7 +83,13 @@ def _share(g: Any, x: Any, reduction: Reduction, count: float) -> Any:
     """Return what the gradient is for the loss of one sample: the transpose of `_total`."""
     if reduction == "none":
         return np.expand_dims(g, _class_axis(x))
-    return g / (count or 1) if reduction == "mean" else g  # nothing counts: the loss is 0 / 0, its slopes are 0
+    if reduction != "mean":
+        return g
+    return g / plainly(_or_one, count)  # nothing counts: the loss is 0 / 0, its slopes are 0
+
+
+def _or_one(count: Any) -> Any:
+    return count or 1
 
 
 def _expected(logp: Any, q: Any) -> Any:

@@ -43,6 +43,10 @@ class Recording:
         leaves, self.rebuild = flatten(result)
         self.outputs = [self._output(tape, x, place) for x in leaves]
         self._collect_sinks(tape)
+        usual = [type(s.leaf) is not int and s.what == "grad" and _is_plain(s.output) for s in self.sinks]
+        pairs = list(zip(self.sinks, usual, strict=True))
+        self._gradients_out = [(s.leaf, s.output.source) for s, is_usual in pairs if is_usual and s.output is not None]
+        self.sinks = [s for s, is_usual in pairs if not is_usual]
         self.held = leaves
         self.confirmed = False
         self.executor: Executor | None = None
@@ -129,8 +133,10 @@ class Recording:
         if self.executor is None:
             self.executor = _built(self.program, backend)
         outputs = self.executor(self.inputs(leaves))
+        for leaf, position in self._gradients_out:
+            leaf.grad = outputs[position]
         for target, what, output in self.sinks:
-            leaf: Any = leaves[target] if type(target) is int else target
+            leaf = leaves[target] if type(target) is int else target
             if output is None:
                 leaf.grad = None
             elif what == "grad":
@@ -139,6 +145,10 @@ class Recording:
                 leaf._data = outputs[output.source]
                 graph.mark_written((leaf,))
         return self.rebuild([handed_out(output, leaves, outputs) for output in self.outputs])
+
+
+def _is_plain(output: Output | None) -> bool:
+    return output is not None and output.kind in ("array", "float")
 
 
 def _own(x: Any, plain: bool) -> Any:
@@ -225,8 +235,9 @@ class Compiled:
             key.append(described(kwargs, leaves, self._known))
         recording_mode = mode is None or mode.recording
         key = (recording_mode, *key)
-        if recording_mode and any(isinstance(x, Node) and x.op is not None and x.requires_grad for x in leaves):
-            return self._f(*args, **kwargs)  # part of a larger graph
+        for x in leaves:
+            if isinstance(x, Node) and x.op is not None and x.requires_grad and recording_mode:
+                return self._f(*args, **kwargs)  # part of a larger graph
         if self._verify:
             return self._verified(args, kwargs, key, leaves)
         found = self._recordings.get(key)

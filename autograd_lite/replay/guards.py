@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import operator
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -48,41 +49,56 @@ class Guards:
         self._cells: list[tuple[Any, Any, str]] = []
         self._arrays: list[tuple[Any, bytes, str]] = []
         self._readers: list[tuple[Any, Any, tuple[Any, ...], str]] = []
-        self._tensors: list[tuple[Any, Any, Any, bool, bool]] = []
-        self._numbers: list[tuple[Any, bool]] = []
+        self._lists: list[tuple[Any, tuple[Any, ...], str]] = []
+        self._tensors: list[list[Any]] = []  # a Tensor, its data, shape, dtype, requires_grad, whether it has no grad
+        self._values: list[Any] = []
+        self._empty: list[bool] = []
         self._seen: dict[int, Any] = {}
         self._waiting: list[tuple[Any, str]] = [(root, "") for root in roots]
         while self._waiting:
             self._visit(*self._waiting.pop())
         for x in self.nodes:
-            if x.is_array:
-                self._tensors.append((x, x._data.shape, x._data.dtype, x.requires_grad, x.grad is None))
-            else:
-                self._numbers.append((x, x.grad is None))
+            self._watch(x)
 
     def add_leaf(self, x: Any) -> None:
         """Watch a leaf that the walk did not find."""
         if id(x) not in self._seen:
             self._seen[id(x)] = x
-            if x.is_array:
-                self._tensors.append((x, x._data.shape, x._data.dtype, x.requires_grad, x.grad is None))
-            else:
-                self._numbers.append((x, x.grad is None))
+            self._watch(x)
+
+    def _watch(self, x: Any) -> None:
+        empty = x.grad is None
+        if x.is_array:
+            self._tensors.append([x, x._data, x._data.shape, x._data.dtype, x.requires_grad, empty])
+        else:
+            self._values.append(x)
+            self._empty.append(empty)
 
     def changed(self) -> str | None:
         """Return what is no longer as it was, None if all is."""
-        for x, shape, dtype, requires, empty in self._tensors:
+        for row in self._tensors:
+            x, seen, shape, dtype, requires, empty = row
             data = x._data
-            if data.shape != shape or data.dtype != dtype or x.requires_grad is not requires:
-                return "the shape, dtype or requires_grad of a captured Tensor"
+            if data is not seen:
+                if data.shape != shape or data.dtype != dtype:
+                    return "the shape or dtype of a captured Tensor"
+                row[1] = data
+            if x.requires_grad is not requires:
+                return "requires_grad of a captured Tensor"
             if (x.grad is None) is not empty:
                 return "whether a captured Tensor has a gradient"
-        for x, empty in self._numbers:
-            if (x.grad is None) is not empty:
-                return "whether a captured Value has a gradient"
+            if x.extras is not None and x.extras.hooks:
+                return "a hook on a captured Tensor"
+        if [x.grad is None for x in self._values] != self._empty:
+            return "whether a captured Value has a gradient"
         for mapping, key, was, name in self._items:
-            now = mapping.get(key, _MISSING) if type(mapping) is dict else _get(mapping, key)
+            now = mapping.get(key, _MISSING)
             if now is not was and not _equal(now, was):
+                return name
+        for container, content, name in self._lists:
+            if len(container) != len(content):
+                return name
+            if not all(map(operator.is_, container, content)) and not all(map(_same, container, content)):
                 return name
         for cell, was, name in self._cells:
             now = _content(cell)
@@ -93,12 +109,10 @@ class Guards:
                 return name
         for reads, x, parts, name in self._readers:
             found = tuple(reads(x))
-            if len(found) != len(parts) or any(
-                a is not b and not _equal(a, b) for a, b in zip(found, parts, strict=True)
-            ):
+            if len(found) != len(parts) or not all(map(_same, found, parts)):
                 return f"what {name} consists of"
-        for array, content, name in self._arrays:
-            if array.tobytes() != content:
+        for array, held, name in self._arrays:
+            if array.tobytes() != held:
                 return name
         return None
 
@@ -144,14 +158,9 @@ class Guards:
             for key, value in list(x.items()):
                 self._hold(x, key, value, f"{name}[{key!r}]")
         else:
-            changes = isinstance(x, (list, collections.deque))
-            if changes:
-                self._sizes.append((x, len(x), f"the length of {name}"))
-            for i, value in enumerate(x):
-                if changes:
-                    self._hold(x, i, value, f"{name}[{i}]")
-                else:
-                    self._waiting.append((value, f"{name}[{i}]"))
+            if not isinstance(x, tuple):
+                self._lists.append((x, tuple(x), name or "a list"))
+            self._waiting += [(value, f"{name}[{i}]") for i, value in enumerate(x)]
 
     def _visit_function(self, f: types.FunctionType, name: str) -> None:
         inner = getattr(f, "__wrapped__", None)
@@ -228,11 +237,8 @@ def _content(cell: Any) -> Any:
         return _MISSING
 
 
-def _get(container: Any, key: Any) -> Any:
-    try:
-        return container[key]
-    except (LookupError, TypeError):
-        return _MISSING
+def _same(now: Any, was: Any) -> bool:
+    return now is was or _equal(now, was)
 
 
 def _equal(now: Any, was: Any) -> bool:

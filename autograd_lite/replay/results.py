@@ -54,6 +54,16 @@ def _identity(x: Any) -> Any:
 _CLOSED = Op("compiled", "compiled", "f(x)", _identity, (_refuse,), needs="nothing")
 
 
+_anchors: dict[str, Any] = {}
+
+
+def _anchor(kind: str) -> Any:
+    """Return the leaf that results which should have a history seem to come from."""
+    if kind not in _anchors:
+        _anchors[kind] = graph.faces.value(0.0) if kind == "value" else graph.faces.tensor(0.0, requires_grad=True)
+    return _anchors[kind]
+
+
 def finished(kind: str, data: Any, tracked: bool) -> Any:
     """Return a result in the type that the function itself would have given it, around data that nobody else holds."""
     if kind == "float" or kind == "array":
@@ -62,11 +72,9 @@ def finished(kind: str, data: Any, tracked: bool) -> Any:
         return data[()]
     if kind == "value":
         value = graph.faces.value
-        return value.rebuilt(_CLOSED, (value(data),), {}, data) if tracked else value(data)
+        return value.rebuilt(_CLOSED, (_anchor(kind),), {}, data) if tracked else value(data)
     tensor = graph.faces.tensor
-    if not tracked:
-        return tensor.wrap(data)
-    return tensor.node(data, _CLOSED, (tensor(0.0, requires_grad=True),), {}, (0,), (data,))
+    return tensor.node(data, _CLOSED, (_anchor(kind),), {}, (0,), (data,)) if tracked else tensor.wrap(data)
 
 
 def handed_out(output: Output, arguments: list[Any], outputs: list[Any]) -> Any:
