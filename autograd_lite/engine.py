@@ -65,7 +65,7 @@ def engine_info() -> EngineInfo:
 
 def _is_compiled(name: str) -> bool:
     spec = sys.modules[name].__spec__
-    return spec is not None and isinstance(spec.loader, ExtensionFileLoader) and not name.endswith("__mypyc")
+    return spec is not None and isinstance(spec.loader, ExtensionFileLoader) and "._" not in name
 
 
 def _blas() -> str:

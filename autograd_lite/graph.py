@@ -40,15 +40,15 @@ class Node:
         Which operands are tracked nodes.
     """
 
-    state: ClassVar[tuple[str, ...]] = ("_epoch", "grad", "label", "op")  # __slots__, which mypyc drops
+    state: ClassVar[tuple[str, ...]] = ("_epoch", "label", "op")  # __slots__, which mypyc drops
     __slots__ = state
     _epoch: int
-    grad: Any
     label: str | None
     op: Op | None
 
     if TYPE_CHECKING:  # what each face has in its own way
         _data: Any
+        grad: Any
         operands: tuple[Any, ...]
         params: dict[str, Any]
         args: Sequence[Any]

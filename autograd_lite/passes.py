@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import graph, modes
+from autograd_lite.cycles import watch
 from autograd_lite.errors import AutogradError, GradientError
 from autograd_lite.graph import (
     Node,
@@ -40,6 +41,8 @@ def backward(root: Node, gradient: Any, create_graph: bool) -> None:
         if type(share) is np.ndarray and (share.base is not None or node.op is not None or node is root):
             share = share.copy()  # no gradient shares memory with a view or another gradient
         complete.append((node, share))
+    if create_graph:
+        watch(share for share in found.values() if isinstance(share, Node))
     with committing:
         for node, share in complete:
             node.grad = share if node.grad is None or node.op is not None else node.grad + share

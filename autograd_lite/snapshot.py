@@ -9,7 +9,7 @@ from autograd_lite.graph import Node
 
 __all__ = ["reduce", "shallow"]
 
-_NUMBERS = ("_data", "_epoch")
+_NUMBERS = ("_data", "_epoch", "_gradient")
 
 
 def _all_slots(cls: type) -> list[str]:

@@ -59,7 +59,7 @@ class Tensor(Face):
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_data", "args", "edges", "extras", "operands", "params", "requires_grad")
+    __slots__ = ("__weakref__", "_data", "args", "edges", "extras", "grad", "operands", "params", "requires_grad")
     is_array = True
     _operands = (*Face._operands, list, tuple)
 

@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from autograd_lite import graph, modes, ops, passes, snapshot
+from autograd_lite import cycles, graph, modes, ops, passes, snapshot
 from autograd_lite.errors import AutogradError
 from autograd_lite.face import NO_PARAMS, Face
 from autograd_lite.floatpass import pull_floats
-from autograd_lite.graph import Node
+from autograd_lite.graph import Node, writes
 from autograd_lite.native import mypyc_attr
 from autograd_lite.ops.floats import evaluate
 from autograd_lite.ops.record import Op
@@ -64,9 +64,11 @@ class Value(Face):
     (10.0, 6.0)
     """
 
-    state: ClassVar[tuple[str, ...]] = ("_data", "a", "b")
+    state: ClassVar[tuple[str, ...]] = ("_data", "_gradient", "_mark", "a", "b")
     __slots__ = state
     _data: float
+    _gradient: float
+    _mark: Any  # True: `_gradient` is the gradient; None: there is none; a node: a recorded one; else see `floatpass`
     a: Any  # the operands: two, or one and None, or a tuple of them and None
     b: Any
     is_array: ClassVar[bool] = False  # type: ignore[misc]
@@ -81,9 +83,10 @@ class Value(Face):
         if data is _BLANK:
             return
         self._data = data if type(data) is float else _number(data)
-        self._epoch = graph.writes.count
+        self._epoch = writes.count
         self.label = label
-        self.grad = self.op = self.a = self.b = None
+        self._gradient = 0.0
+        self._mark = self.op = self.a = self.b = None
         mode = _mode()
         if mode is not None and mode.tape is not None:
             mode.tape.made(self)
@@ -108,6 +111,18 @@ class Value(Face):
             return
         self._data = data if type(data) is float else _number(data)
         graph.mark_written((self,))
+
+    @property
+    def grad(self) -> Any:
+        return self._gradient if self._mark is True else self._mark
+
+    @grad.setter
+    def grad(self, gradient: Any) -> None:
+        if type(gradient) is float:
+            self._gradient = gradient
+            self._mark = True
+        else:
+            self._mark = gradient
 
     @property
     def operands(self) -> tuple[Any, ...]:  # type: ignore[override]
@@ -151,8 +166,9 @@ class Value(Face):
         node.op = _ADD
         node.a = self
         node.b = other
-        node.grad = node.label = None
-        node._epoch = graph.writes.count
+        node._gradient = 0.0
+        node._mark = node.label = None
+        node._epoch = writes.count
         return node
 
     def __mul__(self, other: Any) -> Any:
@@ -170,8 +186,9 @@ class Value(Face):
         node.op = _MULTIPLY
         node.a = self
         node.b = other
-        node.grad = node.label = None
-        node._epoch = graph.writes.count
+        node._gradient = 0.0
+        node._mark = node.label = None
+        node._epoch = writes.count
         return node
 
     def __sub__(self, other: Any) -> Any:
@@ -238,7 +255,7 @@ class Value(Face):
 
     def zero_grad(self) -> None:
         """Forget the gradient: ``grad`` is None again."""
-        self.grad = None
+        self._mark = None
 
     def __float__(self) -> float:
         modes.leave(self, "float()")
@@ -304,7 +321,7 @@ class Value(Face):
                 return float(op.rules[i](np.float64(y), *map(np.float64, args)))  # type: ignore[operator,misc]
 
     @staticmethod
-    def shares(node: Value, gradient: float, live: Any = None) -> list[tuple[Node, float]]:
+    def shares(node: Value, gradient: float, live: Any = None) -> list[tuple[Any, float]]:
         """`passes.shares` for an elementwise op on floats."""
         op: Any = node.op
         operands = node.operands
@@ -328,6 +345,8 @@ def _new(cls: type[Value]) -> Value:
 
 if isinstance(_new, FunctionType):
     globals()["_new"] = Value.__new__
+else:
+    cycles.hide(Value)
 
 
 def _number(x: Any) -> float:
@@ -363,8 +382,9 @@ def _made(op: Op, y: float, a: Any, b: Any) -> Value:
     node.op = op
     node.a = a
     node.b = b
-    node.grad = node.label = None
-    node._epoch = graph.writes.count
+    node._gradient = 0.0
+    node._mark = node.label = None
+    node._epoch = writes.count
     if mode is not None:
         if mode.watch is not None:
             mode.watch.made(node)

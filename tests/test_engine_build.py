@@ -105,6 +105,7 @@ def test_a_build_that_cannot_compile_gives_plain_python_and_one_line(tmp_path):
 def test_the_compiled_wheel_says_so_and_keeps_its_sources(compiled):
     name, site, _ = compiled
     assert "none-any" not in name
+    assert not list(site.rglob("*.c"))
     assert (site / "autograd_lite" / "value.py").exists()
     said = run(site, "-c", "import autograd_lite as ag; print(*ag.engine_info().compiled)")
     assert said.split() == ["face", "floatpass", "graph", "value"]
@@ -150,6 +151,13 @@ for x in (-113.0, float("inf"), -0.0, 5e-324):
     v = Value(x); y = v * 1.0; y.backward(x)
     assert (repr(y.data), repr(v.grad)) == (repr(x), repr(x))
 """,
+    "a subclass that refers to itself is collected": """
+import gc, weakref
+class V(Value): pass
+v = V(2.0); v.me = v; seen = weakref.ref(v)
+del v; gc.collect()
+assert seen() is None
+""",
     "attributes are given back": """
 import sys
 v, note = Value(1.0), "a label of its own"
@@ -165,6 +173,13 @@ gc.collect(); before = count()
 x = Value(2.0); y = (x * x).exp(); y.backward(create_graph=True)
 assert count() > before + 3
 del x, y; gc.collect()
+assert count() == before
+import numpy as np
+from autograd_lite import Tensor
+x, t = Value(2.0), Tensor([1.0, 2.0], requires_grad=True)
+(np.sum((x * x) * t * t) * x).backward(create_graph=True)
+assert count() > before + 3
+del x, t; gc.collect()
 assert count() == before
 """,
 }
