@@ -247,3 +247,10 @@ def test_a_second_order_that_is_cut_off_is_detached() -> None:
 
 def test_right_gradients_have_no_diagnosis() -> None:
     assert gradcheck(ag.tanh, _V, order=2).diagnoses == []
+
+
+def test_what_is_nearly_right_is_a_loss_of_precision_wherever_it_comes_from() -> None:
+    def f(x: Any) -> Any:
+        return stop_gradient(1e-6 * np.sin(x)) + np.exp(x)
+
+    assert _kinds(gradcheck(f, _V))[0] == "rounded"
