@@ -21,6 +21,7 @@ from autograd_lite.replay.plan_symbol import Symbol, is_basic, scaled, symbol_of
 from autograd_lite.replay.plan_table import Table
 from autograd_lite.replay.primitive import Array, Effect, Elementwise, Plan
 from autograd_lite.replay.program import Instruction, Program, Spot
+from autograd_lite.replay.run import _function as function_of
 
 __all__ = ["lower"]
 
@@ -187,10 +188,8 @@ class _Lowering:
         function = functools.partial(self._variadic if op.variadic else self._single, step, op)
         found = self.attempt(lambda: self._shares(function(), [w for w, _ in wanted]))
         if found is None:
-            like = tuple((w >= 0, spots[x].shape, np.dtype(spots[x].dtype)) for w, x in wanted)
-            self.call(
-                step, _Pull(op, step.operand, step.params, like, self._plain_numbers(step.reads)), f"{op.name} vjp"
-            )
+            plain = _Plainly(function_of(step, spots), {}, self._plain_numbers(step.reads))
+            self.call(step, plain, f"{op.name} vjp")
             return
         for (w, _), share in zip(wanted, found, strict=True):
             if isinstance(share, _Patched):
@@ -350,9 +349,6 @@ class _Lowering:
         return False
 
 
-_BOOL = np.dtype(np.bool_)
-
-
 class _Like(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -377,39 +373,6 @@ class _Plainly:
         for i, x in self.numbers.items():
             filled[i] = x if x is not None else float(arrays[i])
         return self.function(*filled, **self.params)
-
-
-class _Pull:
-    """The gradient rule of an op on ndarrays, as the backward pass applies it."""
-
-    def __init__(self, op: Op, operand: int, params: Any, like: Any, numbers: dict[int, Any]) -> None:
-        self.op, self.operand, self.params, self.like, self.numbers = op, operand, params, like, numbers
-
-    def __call__(self, *arrays: Any) -> Any:
-        op, filled = self.op, list(arrays)
-        for i, x in self.numbers.items():
-            filled[i] = x if x is not None else float(arrays[i])
-        g, y, *args = filled
-        rule: Any = op.rules[0 if op.variadic else self.operand]
-        if op.variadic:
-            shares = rule(g, y, *args, **self.params)
-            return [_brought(s, *like[1:]) if like[0] else None for s, like in zip(shares, self.like, strict=True)]
-        if op.is_elementwise:
-            args = [y.dtype.type(x) if type(x) in (int, float) else x for x in args]
-            slope = rule(y, *args) if callable(rule) else rule
-            if op.singular:
-                slope = np.where((g == 0) & ~np.isfinite(slope), 0, slope)
-            share = np.where(slope, g, 0) if getattr(slope, "dtype", None) is _BOOL else g * slope
-        else:
-            share = rule(g, y, *args, **self.params)
-        return _brought(share, *self.like[0][1:])
-
-
-def _brought(share: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    if type(share) is Patch:
-        return _dense(share.value, share.index, share.repeats, shape, dtype)
-    share = np.asarray(share)
-    return (share if share.shape == shape else graph.unbroadcast(share, shape)).astype(dtype, copy=False)
 
 
 def _dense(value: Any, index: Any, repeats: bool, shape: tuple[int, ...], dtype: Any) -> Any:

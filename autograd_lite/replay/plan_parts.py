@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -25,7 +26,7 @@ from autograd_lite.replay.primitive import (
     writes_of,
 )
 
-__all__ = ["is_run", "placed_at_once", "written_parts"]
+__all__ = ["assigned", "is_run", "placed_at_once", "written_parts"]
 
 
 def written_parts(plan: Plan) -> Counter[int]:
@@ -98,6 +99,61 @@ def is_run(view: Array) -> bool:
     return all(n == 1 or s == t for n, s, t in zip(view.shape, view.strides, own, strict=True))
 
 
+def assigned(plan: Plan) -> Plan:
+    """Return the plan with parts that are added to zeros, each entry once, simply put there.
+
+    As where the gradients of slices come together; the zeros are left out where nothing of them remains.
+    """
+    writers: dict[int, list[int]] = {}
+    first_read: dict[int, int] = {}
+    for i, step in enumerate(plan.steps):
+        if isinstance(step, Scalars):
+            continue
+        for owner in dict.fromkeys(map(plan.owner, writes_of(step))):
+            writers.setdefault(owner, []).append(i)
+        for n in reads_of(step):
+            if not _adds_to(step, n):
+                first_read.setdefault(plan.owner(n), i)
+    steps: list[Step | None] = list(plan.steps)
+    for owner, (start, *others) in writers.items():
+        fill = plan.steps[start]
+        if not (others and isinstance(fill, Fill) and fill.value == 0 and fill.write == owner):
+            continue
+        added = [s for i in others if _adds_to(s := plan.steps[i], plan.steps[i].write)]  # type: ignore[union-attr]
+        if len(added) < len(others) or first_read.get(owner, len(steps)) < others[-1]:
+            continue
+        paint = _painted(plan, owner, [s.write for s in added])
+        if paint is None or paint.max(initial=0) > 1:
+            continue
+        for i, s in zip(others, added, strict=True):
+            steps[i] = Elementwise("copy", s.reads[1:], s.write)
+        if paint.all():
+            steps[start] = None
+    return Plan(plan.arrays, [s for s in steps if s is not None], plan.outputs)
+
+
+def _adds_to(step: Step, number: int) -> TypeGuard[Elementwise]:
+    """Return whether a step is ``part += x``."""
+    return (
+        isinstance(step, Elementwise) and step.name == "add" and step.reads[0] == step.write == number != step.reads[1]
+    )
+
+
+def _painted(plan: Plan, owner: int, views: list[int]) -> np.ndarray[Any, Any] | None:
+    """Return how many of the views show each entry of an array; None if it is too large to be worth it."""
+    size = plan.arrays[owner].size
+    if size > 1 << 24:
+        return None
+    paint = np.zeros(size, np.uint8)
+    for v in views:
+        array = plan.arrays[v]
+        if array.owner != "view":
+            paint += 1
+        elif array.size:
+            as_strided(paint[array.offset :], array.shape, array.strides)[...] += 1
+    return paint
+
+
 def _collected(plan: Plan) -> set[int]:
     """Return the parts of temps that are written once each, by copies, so that it does not matter when."""
     parts: dict[int, list[int]] = {}
@@ -111,15 +167,8 @@ def _collected(plan: Plan) -> set[int]:
                 other.add(owner)
     found: set[int] = set()
     for owner, views in parts.items():
-        size = plan.arrays[owner].size
-        if owner in other or size > 1 << 24:
-            continue
-        paint = np.zeros(size, np.uint8)
-        for v in views:
-            array = plan.arrays[v]
-            if array.size:
-                as_strided(paint[array.offset :], array.shape, array.strides)[...] += 1
-        if paint.max(initial=0) <= 1:
+        paint = None if owner in other else _painted(plan, owner, views)
+        if paint is not None and paint.max(initial=0) <= 1:
             found.update(views)
     return found
 
