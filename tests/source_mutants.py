@@ -38,7 +38,8 @@ MODULES: dict[str, str] = {
     "nn/optim/lbfgs.py": "test_nn_optim test_nn_optim_more test_optim_references",
     "nn/optim/line_search.py": "test_nn_optim test_nn_optim_more test_optim_references",
     "autograd_lite/transforms.py": "test_transforms test_custom test_compile_refusals test_compile_state",
-    "autograd_lite/graph.py": "test_graph test_value test_staleness test_silent_failures test_modes test_custom",
+    "autograd_lite/graph.py": "test_graph test_value test_staleness test_silent_failures test_modes test_custom "
+    "test_tensor test_transforms test_plan_scalars test_compile_refusals",
     "autograd_lite/value.py": "test_value test_micrograd test_tensor test_silent_failures test_modes test_staleness "
     "test_transforms test_plan_scalars test_compile_refusals",
     "autograd_lite/tensor.py": "test_tensor test_tensor_writing test_numpy_protocols test_silent_failures",

@@ -320,3 +320,92 @@ def test_eight_threads_that_share_their_leaves_add_up_exactly():
     assert errors == []
     assert v.grad == 800 * 4.0
     np.testing.assert_array_equal(t.grad, 800 * np.array([2.0, 4.0]))
+
+
+# What becomes of operands that are no nodes, of gradients that are patches, and of errors' words.
+
+
+def test_patches_of_one_array_add_up():
+    x = Tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+    (2 * x[:3].sum() + (x[1:] ** 2).sum() + 5 * x[2]).backward()
+    np.testing.assert_array_equal(x.grad, [2.0, 6.0, 13.0, 8.0])
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ((1,), (2,)),
+        ((), (2, 2)),
+        ((1, 3), (2, 3)),
+        ((2, 1), (4, 2, 3)),
+        ((1, 2, 1), (5, 4, 2, 3)),
+        ((3, 1, 1), (3, 2, 2)),
+    ],
+)
+def test_gradients_are_summed_where_operands_were_stretched(narrow, wide):
+    weights = np.random.default_rng(0).normal(size=wide)
+    x = Tensor(np.ones(narrow), requires_grad=True)
+    (x * weights).sum().backward()
+    wanted = np.zeros(narrow)
+    for place in np.ndindex(*wide):
+        kept = place[len(wide) - len(narrow) :]
+        wanted[tuple(i if n > 1 else 0 for i, n in zip(kept, narrow, strict=True))] += weights[place]
+    np.testing.assert_allclose(x.grad, wanted)
+
+
+def test_lists_are_operands_and_stay_connected():
+    x, v = Tensor([1.0, 2.0], requires_grad=True), Value(3.0)
+    assert ag.sum([1.0, [2.0][0]]) == 3.0
+    for made in (x * [3.0, v], x * (3.0, v), x * np.array([3.0, v], dtype=object)):
+        x.zero_grad()
+        v.zero_grad()
+        ag.sum(made).backward()
+        np.testing.assert_array_equal(x.grad, [3.0, 3.0])
+        assert v.grad == 2.0
+    assert ag.graph.plain(np.float32(2.0)).dtype == np.float32
+    np.testing.assert_array_equal(ag.graph.operand([[1, 2], [3, 4]]), [[1, 2], [3, 4]])
+    assert ag.graph.operand(x) is x
+    stacked = ag.stack([x, [v, 1.0]])
+    assert stacked.requires_grad
+    nested = ag.sum([[v, 1.0], [2.0, v]])
+    v.zero_grad()
+    nested.backward()
+    assert v.grad == 2.0
+
+
+@pytest.mark.parametrize("wrong", ["text", None, ["a", "b"], np.array([None]), object(), np.array(["2020"], "M8[Y]")])
+def test_operands_that_are_no_numbers_are_refused(wrong):
+    with pytest.raises(TypeError, match=r"expected numbers|unsupported operand"):
+        ag.sum(ag.multiply(Tensor([1.0], requires_grad=True), wrong))
+
+
+def test_complex_results_that_wait_for_a_gradient_are_refused():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match="gave complex numbers"):
+        ag.multiply(x, 1j)
+
+
+def test_stale_operands_are_described():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    x.label = "w"
+    y = ag.sum(x * x)
+    x._data[...] = 3.0
+    graph.mark_written((x,))
+    line = sys._getframe().f_lineno - 1
+    with pytest.raises(ag.StaleError) as caught:
+        y.backward()
+    text = str(caught.value)
+    assert text.startswith("operand 0 of 'multiply', 'w' Tensor of shape (2,), float64 (a leaf), was overwritten at ")
+    assert f"{__file__}:{line} after Tensor of shape (2,), float64 (made by 'multiply') was computed" in text
+    for _ in range(1001):
+        graph.mark_written(())
+    with pytest.raises(ag.StaleError, match=r"\(a leaf\), was overwritten after Tensor"):
+        y.backward()
+    assert graph.describe(Value(2.0)) == "Value(2) (a leaf)"
+    assert graph.describe(Value(2.0) * 3) == "Value(6) (made by 'multiply')"
+
+
+def test_each_write_counts_once():
+    x, before = Tensor([1.0], requires_grad=True), graph.writes.count
+    graph.mark_written((x,))
+    assert graph.writes.count == x._epoch == before + 1
