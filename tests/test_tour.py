@@ -20,7 +20,7 @@ def sources(path: Path) -> list[tuple[str, str]]:
 
 
 def test_the_notebook_and_the_python_file_hold_the_same_cells() -> None:
-    assert sources(HERE / "tour.ipynb") == sources(HERE / "tour.py")
+    assert sources(HERE / "tour.ipynb") == sources(HERE / "tour.py"), "write it anew: python -m examples._notebook"
 
 
 def test_the_stored_notebook_has_its_outputs_and_nothing_of_the_machine_that_ran_it() -> None:
