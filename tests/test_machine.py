@@ -37,7 +37,7 @@ _OWN = {
 _UNARY = "negative absolute sign sqrt square reciprocal exp expm1 log log1p tanh sigmoid sin cos tan arctan sinh cosh "
 _UNARY += "arcsinh exp2 log2 log10 floor ceil rint trunc relu step cbrt copy arcsin arccos arctanh arccosh"
 _BINARY = "add subtract multiply divide power maximum minimum arctan2 hypot fmod copysign remainder logaddexp heaviside"
-_TESTS = "greater greater_equal less less_equal equal not_equal"
+_TESTS = "greater greater_equal less less_equal equal not_equal isfinite isnan isinf"
 
 
 def _function(name: str) -> Any:
@@ -114,7 +114,7 @@ def _compare(plan: Plan, inputs: list[Any], rtol: float = 1e-12, machine_only: b
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_every_operation_equals_numpys(name: str, dtype: Any) -> None:
     rng = np.random.default_rng(0)
-    arity = 1 if name in _UNARY.split() else 2
+    arity = 1 if name in _UNARY.split() or name.startswith("is") else 2
     special = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 0.5, -0.5, 2.0, 1e-8, -1e-8, 700.0, -700.0, 1.5, 2.5]
     points = np.concatenate([special, rng.normal(size=300) * 3, rng.uniform(-1, 1, 300)]).astype(dtype)
     inputs = [points, rng.permutation(points)][:arity]
@@ -276,6 +276,18 @@ def test_integers_and_truth_values_are_read_and_written() -> None:
     builder.plan.steps += [Elementwise("equal", (x, classes), hit), Elementwise("astype", (hit,), out)]
     builder.plan.outputs += [hit, out]
     _compare(_laid_out(builder), [labels[:, None]])
+
+
+def test_types_are_converted_and_short_axes_turned_inside_out() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3, 2))
+    builder = Builder()
+    number = builder.add(Array(x.shape, x.dtype, "input", 0))
+    turned = builder.transposed(number, (1, 0, 2))
+    single, total = builder.temp((3, 40, 2), np.float32), builder.temp((3,), np.float32)
+    builder.plan.steps += [Elementwise("astype", (turned,), single), Reduce("add", single, total, (1, 2))]
+    builder.plan.outputs += [single, total]
+    _compare(_laid_out(builder), [x], rtol=1e-5)
 
 
 def test_what_it_does_not_know_is_refused_before_anything_is_added() -> None:

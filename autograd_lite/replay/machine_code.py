@@ -163,10 +163,9 @@ def _group(
     if math.prod(shape) == 0:
         raise RefusedError("no entries")
     made = {s.write for s in steps}
-    inside = set(made)
     outside = dict.fromkeys(n for n in (*(r for s in steps for r in s.reads), *(s.read for s in sums)) if n not in made)
-    involved = (*inside, *outside, *(s.write for s in sums))
-    kind = _computes_in(plan, involved)
+    converts = len(steps) == 1 and steps[0].name == "astype" and not sums
+    kind = _computes_in(plan, made if converts else (*made, *outside, *(s.write for s in sums)))
     width = 4 if kind == kernel.SINGLE else 8
 
     rows: list[_Access] = []
@@ -180,7 +179,7 @@ def _group(
         owner, offset, strides = _place(plan, s.write)
         kept = iter(strides)
         rows.append(_Access(s.read, owner, offset, tuple(0 if a in s.axes else next(kept) for a in range(len(shape)))))
-    dims, strides = _collapsed(shape, [r.strides for r in rows])
+    dims, strides = _inner_longest(*_collapsed(shape, [r.strides for r in rows]))
     for row, new in zip(rows, strides, strict=True):
         row.strides = new
 
@@ -287,6 +286,18 @@ def _reads_itself(steps: Sequence[Elementwise], number: int) -> bool:
     """Return whether an array is read before it is written."""
     first = next(s for s in steps if number in s.reads or s.write == number)
     return number in first.reads
+
+
+_SHORT = 8
+
+
+def _inner_longest(dims: list[int], strides: list[tuple[int, ...]]) -> tuple[list[int], list[tuple[int, ...]]]:
+    """Put the longest axis last where the last is short: a row has a cost of its own."""
+    longest = max(range(len(dims)), key=lambda axis: dims[axis])
+    if dims[-1] >= _SHORT or dims[longest] < 2 * dims[-1]:
+        return dims, strides
+    order = [*(axis for axis in range(len(dims)) if axis != longest), longest]
+    return [dims[axis] for axis in order], [tuple(s[axis] for axis in order) for s in strides]
 
 
 def _allocated(

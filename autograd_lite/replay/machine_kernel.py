@@ -222,6 +222,7 @@ def _group(code: Any, pc: int, micro: Any, addresses: Any, registers: Any, scrat
             d = like_at(zero, registers[code[at]])
             _load(d, addresses[code[at + 2]] + code[at + 3], code[at + 4], nd - nd, lanes)
     at_once = lanes // inner if inner <= lanes else 1
+    side = code[dims + nd - 2] if nd > 1 else 1  # so many rows lie at equal distances
     row = 0
     while row < rows:
         block = min(at_once, rows - row)
@@ -239,9 +240,15 @@ def _group(code: Any, pc: int, micro: Any, addresses: Any, registers: Any, scrat
                 if mode == DIRECT:
                     registers[code[at]] = base + (row * inner + column) * width
                 else:
-                    for r in range(block):
-                        d = like_at(zero, registers[code[at]] + r * n * width)
-                        _load(d, base + _row(code, dims, at + 5, nd, row + r) + column * step, code[at + 4], step, n)
+                    r = 0
+                    while r < block:
+                        run = min(block - r, side - (row + r) % side)
+                        place = base + _row(code, dims, at + 5, nd, row + r) + column * step
+                        for _ in range(run):
+                            d = like_at(zero, registers[code[at]] + r * n * width)
+                            _load(d, place, code[at + 4], step, n)
+                            place += code[at + 5 + nd - 2]
+                            r += 1
             for k in range(stores):
                 at = store0 + k * entry
                 if code[at + 1] == DIRECT:
@@ -261,9 +268,15 @@ def _group(code: Any, pc: int, micro: Any, addresses: Any, registers: Any, scrat
                 if code[at + 1] != DIRECT:
                     base = addresses[code[at + 2]] + code[at + 3]
                     step = code[at + 5 + nd - 1]
-                    for r in range(block):
-                        d = like_at(zero, registers[code[at]] + r * n * width)
-                        _store(d, base + _row(code, dims, at + 5, nd, row + r) + column * step, code[at + 4], step, n)
+                    r = 0
+                    while r < block:
+                        run = min(block - r, side - (row + r) % side)
+                        place = base + _row(code, dims, at + 5, nd, row + r) + column * step
+                        for _ in range(run):
+                            d = like_at(zero, registers[code[at]] + r * n * width)
+                            _store(d, place, code[at + 4], step, n)
+                            place += code[at + 5 + nd - 2]
+                            r += 1
             for k in range(sums):
                 at = sum0 + k * entry
                 base = addresses[code[at + 2]] + code[at + 3]
@@ -272,9 +285,16 @@ def _group(code: Any, pc: int, micro: Any, addresses: Any, registers: Any, scrat
                 if code[at + 4]:  # everything into one number
                     _fold(code[at + 1], like_at(zero, base), nd - nd, like_at(zero, x), total)
                 else:
-                    for r in range(block):
-                        target = like_at(zero, base + _row(code, dims, at + 5, nd, row + r) + column * step)
-                        _fold(code[at + 1], target, step // width, like_at(zero, x + r * n * width), n)
+                    r = 0
+                    while r < block:
+                        run = min(block - r, side - (row + r) % side)
+                        place = base + _row(code, dims, at + 5, nd, row + r) + column * step
+                        for _ in range(run):
+                            _fold(
+                                code[at + 1], like_at(zero, place), step // width, like_at(zero, x + r * n * width), n
+                            )
+                            place += code[at + 5 + nd - 2]
+                            r += 1
             column += n
         row += block
 

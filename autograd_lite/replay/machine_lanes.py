@@ -22,7 +22,7 @@ copy negative absolute sign sqrt square reciprocal exp expm1 log log1p tanh sigm
 sinh cosh arcsinh arccosh arctanh exp2 log2 log10 floor ceil rint trunc isfinite isnan logical_not
 add subtract multiply divide power maximum minimum arctan2 hypot fmod copysign
 greater greater_equal less less_equal equal not_equal logical_and logical_or where
-relu step cbrt remainder logaddexp heaviside
+relu step cbrt remainder logaddexp heaviside isinf
 """
 OPCODES = {name: i for i, name in enumerate(_NAMES.split())}
 
@@ -31,7 +31,7 @@ OPCODES = {name: i for i, name in enumerate(_NAMES.split())}
     _COS, _TAN, _ARCSIN, _ARCCOS, _ARCTAN, _SINH, _COSH, _ARCSINH, _ARCCOSH, _ARCTANH, _EXP2, _LOG2, _LOG10, _FLOOR,
     _CEIL, _RINT, _TRUNC, _ISFINITE, _ISNAN, _LOGICAL_NOT, _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _POWER, _MAXIMUM,
     _MINIMUM, _ARCTAN2, _HYPOT, _FMOD, _COPYSIGN, _GREATER, _GREATER_EQUAL, _LESS, _LESS_EQUAL, _EQUAL, _NOT_EQUAL,
-    _LOGICAL_AND, _LOGICAL_OR, _WHERE, _RELU, _STEP, _CBRT, _REMAINDER, _LOGADDEXP, _HEAVISIDE,
+    _LOGICAL_AND, _LOGICAL_OR, _WHERE, _RELU, _STEP, _CBRT, _REMAINDER, _LOGADDEXP, _HEAVISIDE, _ISINF,
 ) = range(len(OPCODES))  # fmt: skip
 
 BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # what only compiled code calls
@@ -167,6 +167,9 @@ def apply(op: int, d: Any, a: Any, b: Any, c: Any, n: int) -> None:
     elif op == _ISFINITE:
         for i in range(n):
             d[i] = 1.0 if abs(a[i]) < math.inf else 0.0
+    elif op == _ISINF:
+        for i in range(n):
+            d[i] = 1.0 if abs(a[i]) == math.inf else 0.0
     elif op == _ISNAN:
         for i in range(n):
             d[i] = 1.0 if a[i] != a[i] else 0.0
