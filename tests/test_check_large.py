@@ -25,17 +25,17 @@ def _off(place: int, size: float) -> Any:
     return custom_op(np.sin, rule, name="mine")
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_one_entry_of_100_000_wrong_by_a_millionth(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "size"), [(0, 1e-6), (1, 1e-6), (2, 1e-6), (3, 1e-7), (4, 1e-8)])
+def test_one_entry_of_100_000_wrong_by_a_millionth_or_less(seed: int, size: float) -> None:
     rng = np.random.default_rng(seed)
     place = int(rng.integers(100_000))
     x = rng.standard_normal((100, 1000))
-    report = gradcheck(_off(place, 1e-6), x, seed=seed)
+    report = gradcheck(_off(place, size), x, seed=seed)
     index = np.unravel_index(place, x.shape)
     assert not report.ok
     assert report.worst is not None
     assert report.worst.index == index
-    assert abs(report.worst.rel - 1e-6) < 1e-11
+    assert abs(report.worst.rel - size / (1 + size)) < 1e-13
     assert any(f"entry {tuple(map(int, index))} of input 0 was found among 100,000" in note for note in report.notes)
 
 
