@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autograd_lite.drawing.folding import Group, Partition, Parts
+from autograd_lite.drawing.partition import Group, Partition, Parts
 from autograd_lite.drawing.record import EdgeRecord, GraphRecord
 from autograd_lite.drawing.view import Box, View, built, collapse_below, fit
 

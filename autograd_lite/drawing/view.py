@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
-from autograd_lite.drawing.folding import Group, Partition, Parts, cut, fold_equal, fold_repeats
+from autograd_lite.drawing.folding import cut, fold_equal, fold_repeats
+from autograd_lite.drawing.partition import Group, Partition, Parts
 from autograd_lite.drawing.record import EdgeRecord, GraphRecord, NodeRecord
 from autograd_lite.drawing.words import shape_text, title_of
 
