@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -119,24 +119,33 @@ def assigned(plan: Plan) -> Plan:
         fill = plan.steps[start]
         if not (others and isinstance(fill, Fill) and fill.value == 0 and fill.write == owner):
             continue
-        added = [s for i in others if _adds_to(s := plan.steps[i], plan.steps[i].write)]  # type: ignore[union-attr]
-        if len(added) < len(others) or first_read.get(owner, len(steps)) < others[-1]:
+        if first_read.get(owner, len(steps)) < others[-1]:
             continue
-        paint = _painted(plan, owner, [s.write for s in added])
+        put = [s for i in others if (s := _as_copy(plan.steps[i])) is not None]
+        paint = _painted(plan, owner, [s.write for s in put]) if len(put) == len(others) else None
         if paint is None or paint.max(initial=0) > 1:
             continue
-        for i, s in zip(others, added, strict=True):
-            steps[i] = Elementwise("copy", s.reads[1:], s.write)
+        for i, s in zip(others, put, strict=True):
+            steps[i] = s
         if paint.all():
             steps[start] = None
     return Plan(plan.arrays, [s for s in steps if s is not None], plan.outputs)
 
 
-def _adds_to(step: Step, number: int) -> TypeGuard[Elementwise]:
-    """Return whether a step is ``part += x``."""
-    return (
-        isinstance(step, Elementwise) and step.name == "add" and step.reads[0] == step.write == number != step.reads[1]
-    )
+def _adds_to(step: Step, number: int) -> bool:
+    """Return whether a step is ``part += x``, and reads this array only for that."""
+    if not isinstance(step, Elementwise) or step.name != "add":
+        return False
+    return step.reads[0] == step.write == number != step.reads[1]
+
+
+def _as_copy(step: Step) -> Elementwise | None:
+    """Return ``part = x`` for ``part += x``, and for itself."""
+    if not isinstance(step, Elementwise):
+        return None
+    if _adds_to(step, step.write):
+        return Elementwise("copy", step.reads[1:], step.write)
+    return step if step.name == "copy" and step.write not in step.reads else None
 
 
 def _painted(plan: Plan, owner: int, views: list[int]) -> np.ndarray[Any, Any] | None:
