@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 SWITCH = "AUTOGRAD_LITE_MYPYC"
-MODULES = ("graph", "face", "value", "floatpass")
+MODULES = ("context", "graph", "face", "value", "floatpass")
 _TOOLS = ["mypy>=2.4", "setuptools>=77"]
 _CONFIG = """\
 [mypy]

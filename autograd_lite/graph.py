@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 import numpy as np
 
 from autograd_lite import modes
+from autograd_lite.context import current
 from autograd_lite.errors import StaleError
 from autograd_lite.native import mypyc_attr
 
@@ -94,7 +95,6 @@ class _Writes:
         self.count = 0
 
 
-_mode: Final = modes.current.get
 writes: Final = _Writes()
 _writing: Final = threading.Lock()
 committing: Final = threading.RLock()  # held while ``.grad`` changes
@@ -105,7 +105,7 @@ _writers: Final[list[tuple[int, Any]]] = [(0, None)] * _REMEMBERED  # the places
 def mark_written(leaves: Iterable[Node]) -> None:
     """Tell that the data of these leaves changed, so that graphs which saved them are stale."""
     leaves = tuple(leaves)
-    mode = _mode()
+    mode = current.get()
     if leaves and mode is not None and mode.tape is not None:
         mode.tape.refuse_write(leaves)
     place = modes.calling_place()
@@ -192,7 +192,7 @@ def apply(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Any:
     given = operands
     if type(result) is not np.ndarray:
         result = np.asarray(result)
-    mode = _mode()
+    mode = current.get()
     if mode is not None:
         if not mode.recording:
             edges = []

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from autograd_lite.context import current
 from autograd_lite.errors import AnomalyError, CompileError
 
-__all__ = ["detect_anomaly", "enable_grad", "is_recording", "no_grad"]
+__all__ = ["current", "detect_anomaly", "enable_grad", "is_recording", "no_grad"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,7 +32,6 @@ class Mode(NamedTuple):
     tape: Any = None  # what `compile` records on, while it does
 
 
-current: ContextVar[Mode | None] = ContextVar("autograd_lite mode", default=None)
 tracing: ContextVar[int] = ContextVar("autograd_lite nesting of transforms", default=0)
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from autograd_lite import cycles, graph, modes, ops, passes, snapshot
+from autograd_lite.context import current
 from autograd_lite.errors import AutogradError
 from autograd_lite.face import NO_PARAMS, Face
 from autograd_lite.floatpass import pull_floats
@@ -30,7 +31,6 @@ _MULTIPLY: Final[Op] = ops.multiply
 _NEGATIVE: Final[Op] = ops.negative
 _RELU: Final[Op] = ops.relu
 _TANH: Final[Op] = ops.tanh
-_mode: Final = modes.current.get
 _BLANK: Final[Any] = object()
 _NUMBERS: Final = frozenset((float, int))
 Number = float | np.generic | np.ndarray[Any, Any]
@@ -87,13 +87,13 @@ class Value(Face):
         self.label = label
         self._gradient = 0.0
         self._mark = self.op = self.a = self.b = None
-        mode = _mode()
+        mode = current.get() if current.used else None
         if mode is not None and mode.tape is not None:
             mode.tape.made(self)
 
     @property
     def data(self) -> float:
-        mode = _mode()
+        mode = current.get() if current.used else None
         if mode is not None and mode.tape is not None:
             return mode.tape.data(self)  # type: ignore[no-any-return]
         return self._data
@@ -105,7 +105,7 @@ class Value(Face):
                 f"the data of {graph.describe(self)} cannot be set: it is the result of an operation.\n"
                 "Set the data of a leaf and compute again, or make a new Value."
             )
-        mode = _mode()
+        mode = current.get() if current.used else None
         if mode is not None and mode.tape is not None:
             mode.tape.write(self, data)
             return
@@ -159,7 +159,7 @@ class Value(Face):
             y = self._data + number
         else:
             return _rare(_ADD, self, other)
-        if _mode() is not None:
+        if current.used and current.get() is not None:
             return _made(_ADD, y, self, other)
         node = _new(Value)
         node._data = y
@@ -179,7 +179,7 @@ class Value(Face):
             y = self._data * number
         else:
             return _rare(_MULTIPLY, self, other)
-        if _mode() is not None:
+        if current.used and current.get() is not None:
             return _made(_MULTIPLY, y, self, other)
         node = _new(Value)
         node._data = y
@@ -239,7 +239,7 @@ class Value(Face):
             tape.backward(self, gradient, create_graph)
             return
         seed: Any = Value(gradient) if create_graph else _number(gradient)
-        if create_graph or _mode() is not None or not pull_floats(self, seed):
+        if create_graph or current.get() is not None or not pull_floats(self, seed):
             passes.backward(self, seed, create_graph)
 
     def detach(self) -> Value:
@@ -271,10 +271,10 @@ class Value(Face):
         return self._data != 0.0
 
     def __lt__(self, other: Any) -> Any:
-        return self._data < other._data if isinstance(other, Value) and _mode() is None else super().__lt__(other)
+        return self._data < other._data if isinstance(other, Value) and current.get() is None else super().__lt__(other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._data > other._data if isinstance(other, Value) and _mode() is None else super().__gt__(other)
+        return self._data > other._data if isinstance(other, Value) and current.get() is None else super().__gt__(other)
 
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
@@ -367,7 +367,7 @@ def _rare(op: Op, a: Any, b: Any) -> Any:
 
 def _made(op: Op, y: float, a: Any, b: Any) -> Value:
     """Make the node of a result; a leaf where nothing is being recorded."""
-    mode = _mode()
+    mode = current.get() if current.used else None
     if mode is not None:
         if mode.watch is not None:
             operands = a if type(a) is tuple else (a,) if b is None else (a, b)
