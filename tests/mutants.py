@@ -185,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--nn", action="store_true", help="break the rules and formulas of nn; nn's own tests must notice"
     )
-    parser.add_argument("--only", default="", help="with --nn: the places that hold this text")
+    parser.add_argument("--only", default="", help="with --nn: the places that match this pattern")
     options = parser.parse_args(arguments)
     if options.nn:
         from tests import mutants_nn

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import importlib
 import os
+import re
 import sys
 import time
 import tomllib
@@ -204,7 +205,7 @@ class _Runner:
             raise pytest.UsageError("the tests of nn fail even before anything is broken")
         running: dict[int, tuple[str, str, float]] = {}
         for place, change, mutant, install in self._mutants():
-            if self.only and self.only not in place:
+            if not re.search(self.only, place):
                 continue
             tests = sorted(self._reached[place], key=self._reached[place].__getitem__)
             if not tests and mutant is not None:
@@ -303,7 +304,7 @@ class _Watched:
 
 
 def run(jobs: int = 2, only: str = "") -> list[Fate]:
-    """Try every mutant of nn; with ``only``, those whose place holds this text."""
+    """Try every mutant of nn; with ``only``, those whose place matches this pattern."""
     runner = _Runner(jobs, only)
     files = [str(Path(__file__).with_name(f"{name}.py")) for name in TESTS]
     options = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:terminal", "-o", "addopts="]

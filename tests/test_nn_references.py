@@ -465,6 +465,8 @@ def test_a_kernel_is_as_wide_as_its_dilation_makes_it() -> None:
     for image in [(4, 2), (5, 1)]:
         with pytest.raises(nn.ShapeError, match=r"at least \(5, 2\) for its kernel of \(3, 2\), got \(\d, \d\)"):
             layer(np.zeros((1, 1, *image)))
+        with pytest.raises(nn.ShapeError, match=r"at least \(5, 2\)"):
+            layer(np.zeros((1, *image)))
 
 
 def test_masks_of_the_wrong_shape_are_told_apart() -> None:
