@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from benchmarks import cnn, elementwise, memory, mlp, recording, scalar, scaling
+from benchmarks import cnn, compiled, elementwise, memory, mlp, recording, scalar, scaling
 from benchmarks.peers import MissingError, absent
 from benchmarks.report import HEADER, environment, lines, markdown, verdicts
 from benchmarks.row import Rows
@@ -20,6 +20,7 @@ FAMILIES: dict[str, Rows] = {
     "elementwise": elementwise.rows,
     "scaling": scaling.rows,
     "recording": recording.rows,
+    "compile": compiled.rows,
 }
 
 

@@ -12,17 +12,17 @@ import nn
 from benchmarks.peers import load, torch
 from benchmarks.row import NUMPY, OURS, Array, Row, Work, works
 
-__all__ = ["rows"]
+__all__ = ["RATE", "by_torch", "loss_of", "rows", "start_of"]
 
-_RATE = 0.01
+RATE = 0.01
 _SHAPES = ((8, 1, 3, 3), (8,), (16, 8, 3, 3), (16,), (10, 64), (10,))
 
 
-def _start(rng: np.random.Generator, dtype: str) -> list[Array]:
+def start_of(rng: np.random.Generator, dtype: str) -> list[Array]:
     return [rng.normal(0.0, 0.2, shape).astype(dtype) for shape in _SHAPES]
 
 
-def _loss(functions: Any, parameters: Any, images: Any, labels: Any) -> Any:
+def loss_of(functions: Any, parameters: Any, images: Any, labels: Any) -> Any:
     """Return the loss by the functions of ``torch.nn.functional``, which are ours too."""
     k1, b1, k2, b2, w, b = parameters
     h = functions.max_pool2d(functions.relu(functions.conv2d(images, k1, b1, padding=1)), 2)
@@ -31,11 +31,11 @@ def _loss(functions: Any, parameters: Any, images: Any, labels: Any) -> Any:
 
 
 def _trained(functions: Any, optim: Any, parameters: list[Any], images: Any, labels: Any) -> Work:
-    optimizer = optim.SGD(parameters, lr=_RATE)
+    optimizer = optim.SGD(parameters, lr=RATE)
 
     def run() -> None:
         optimizer.zero_grad()
-        _loss(functions, parameters, images, labels).backward()
+        loss_of(functions, parameters, images, labels).backward()
         optimizer.step()
 
     return Work(run, lambda: [p.detach().numpy() for p in parameters])
@@ -46,7 +46,7 @@ def _ours(images: Array, labels: Array, start: list[Array]) -> Work:
     return _trained(autograd_lite, nn.optim, parameters, autograd_lite.Tensor(images), labels)
 
 
-def _torch(images: Array, labels: Array, start: list[Array]) -> Work:
+def by_torch(images: Array, labels: Array, start: list[Array]) -> Work:
     library = torch()
     parameters = [library.tensor(array, requires_grad=True) for array in start]
     functions = load("torch.nn.functional")
@@ -118,7 +118,7 @@ def _by_hand(images: Array, labels: Array, start: list[Array]) -> Work:
             *(p.T @ h2, p.sum(axis=0)),
         )
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter -= _RATE * gradient
+            parameter -= RATE * gradient
         return float(loss)
 
     return Work(run, lambda: parameters)
@@ -133,10 +133,10 @@ def rows() -> Iterator[Row]:
         yield Row(
             f"training step, CNN on 8x8 digits, batch 32, {dtype}",
             works(
-                {OURS: _ours, NUMPY: _by_hand, "PyTorch": _torch},
+                {OURS: _ours, NUMPY: _by_hand, "PyTorch": by_torch},
                 images,
                 labels,
-                _start(np.random.default_rng(0), dtype),
+                start_of(np.random.default_rng(0), dtype),
             ),
             rtol=rtol,
         )

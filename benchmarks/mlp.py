@@ -13,13 +13,13 @@ from autograd_lite import Tensor
 from benchmarks.peers import jax, load, torch
 from benchmarks.row import NUMPY, OURS, Array, Row, Target, Work, works
 
-__all__ = ["rows"]
+__all__ = ["RATE", "by_hand", "by_jax", "by_torch", "rows", "start_of"]
 
 _SIZES = (30, 64, 32, 1)
-_RATE = 0.01
+RATE = 0.01
 
 
-def _start(rng: np.random.Generator) -> list[Array]:
+def start_of(rng: np.random.Generator) -> list[Array]:
     """Return weight and bias of each layer, in PyTorch's layout (out, in)."""
     arrays = []
     for i, o in itertools.pairwise(_SIZES):
@@ -34,7 +34,7 @@ def _torch_style(nn: Any, optim: Any, tensor: Any, x: Array, t: Array, start: li
     for p, array in zip(model.parameters(), start, strict=True):
         p.data = tensor(array)
     criterion = nn.BCEWithLogitsLoss()
-    optimizer = optim.SGD(model.parameters(), lr=_RATE)
+    optimizer = optim.SGD(model.parameters(), lr=RATE)
     inputs, targets = tensor(x), tensor(t)
 
     def run() -> None:
@@ -50,12 +50,12 @@ def _ours(*problem: Any) -> Work:
     return _torch_style(nn, nn.optim, Tensor, *problem)
 
 
-def _torch(*problem: Any) -> Work:
+def by_torch(*problem: Any) -> Work:
     library = torch()
     return _torch_style(library.nn, library.optim, library.tensor, *problem)
 
 
-def _by_hand(x: Array, t: Array, start: list[Array]) -> Work:
+def by_hand(x: Array, t: Array, start: list[Array]) -> Work:
     w1, b1, w2, b2, w3, b3 = parameters = [array.copy() for array in start]
 
     def run() -> float:
@@ -76,7 +76,7 @@ def _by_hand(x: Array, t: Array, start: list[Array]) -> Work:
         g1 *= h1 > 0.0
         gradients = (g1.T @ x, g1.sum(axis=0), g2.T @ h1, g2.sum(axis=0), g3.T @ h2, g3.sum(axis=0))
         for p, gradient in zip(parameters, gradients, strict=True):
-            gradient *= _RATE
+            gradient *= RATE
             p -= gradient
         return float(loss)
 
@@ -92,14 +92,14 @@ def _functional(np: Any, parameters: Any, x: Any, t: Any) -> Any:
     return np.mean(np.logaddexp(0.0, z) - z * t)
 
 
-def _jax(x: Array, t: Array, start: list[Array]) -> Work:
+def by_jax(x: Array, t: Array, start: list[Array]) -> Work:
     library = jax()
     np = library.numpy
     x, t, parameters = np.asarray(x), np.asarray(t), [np.asarray(array) for array in start]
 
     def step(parameters: Any, x: Any, t: Any) -> Any:
         loss, gradients = library.value_and_grad(lambda p: _functional(np, p, x, t))(parameters)
-        return loss, [p - _RATE * g for p, g in zip(parameters, gradients, strict=True)]
+        return loss, [p - RATE * g for p, g in zip(parameters, gradients, strict=True)]
 
     compiled = library.jit(step)
 
@@ -118,7 +118,7 @@ def _hips(x: Array, t: Array, start: list[Array]) -> Work:
     def run() -> None:
         _, gradients = value_and_grad(parameters)
         for p, gradient in zip(parameters, gradients, strict=True):
-            p -= _RATE * gradient
+            p -= RATE * gradient
 
     return Work(run, lambda: parameters)
 
@@ -131,7 +131,7 @@ def _mygrad(x: Array, t: Array, start: list[Array]) -> Work:
         loss = _functional(library, parameters, x, t)
         loss.backward()
         for p in parameters:
-            p.data -= _RATE * p.grad
+            p.data -= RATE * p.grad
 
     return Work(run, lambda: [p.data for p in parameters])
 
@@ -142,15 +142,15 @@ def rows() -> Iterator[Row]:
     x, t = rng.standard_normal((32, 30)), rng.integers(0, 2, (32, 1)).astype(float)
     makers = {
         OURS: _ours,
-        NUMPY: _by_hand,
-        "PyTorch": _torch,
-        "JAX (jit)": _jax,
+        NUMPY: by_hand,
+        "PyTorch": by_torch,
+        "JAX (jit)": by_jax,
         "HIPS autograd": _hips,
         "MyGrad": _mygrad,
     }
     yield Row(
         "training step, 30-64-32-1 MLP, batch 32, BCE, SGD",
-        works(makers, x, t, _start(rng)),
+        works(makers, x, t, start_of(rng)),
         targets=(
             Target(1.4, NUMPY),
             Target(1 / 3, "PyTorch"),

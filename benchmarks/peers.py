@@ -20,6 +20,7 @@ DISTRIBUTIONS = {
     "MyGrad": "mygrad",
     "micrograd": "micrograd",
     "XAD": "xad",
+    "CasADi (SX)": "casadi",
 }
 
 

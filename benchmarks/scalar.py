@@ -13,9 +13,9 @@ from benchmarks.peers import load
 from benchmarks.row import NUMPY, OURS, Array, Row, Target, Work, works
 from nn.scalar import MLP
 
-__all__ = ["rows"]
+__all__ = ["SIZES", "moons", "rows", "start_of"]
 
-_SIZES = (2, 16, 16, 1)
+SIZES = (2, 16, 16, 1)
 _RATE = 0.02
 _PENALTY = 1e-4
 
@@ -28,9 +28,9 @@ def moons(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
     return points, np.repeat([1.0, -1.0], n // 2)
 
 
-def _start(rng: np.random.Generator) -> list[Array]:
+def start_of(rng: np.random.Generator) -> list[Array]:
     """Return a matrix a layer, (out, in + 1): each row a neuron's weights and bias, as ``parameters()`` lists them."""
-    return [rng.uniform(-1.0, 1.0, (o, i + 1)) for i, o in itertools.pairwise(_SIZES)]
+    return [rng.uniform(-1.0, 1.0, (o, i + 1)) for i, o in itertools.pairwise(SIZES)]
 
 
 def _micrograd_style(value: Any, model: Any, points: Array, labels: Array, start: list[Array]) -> Work:
@@ -69,7 +69,7 @@ def _xad(points: Array, labels: Array, start: list[Array]) -> Work:
 
     def scores(parameters: list[Any]) -> list[Any]:
         rest = iter(parameters)
-        layers = [[[next(rest) for _ in range(i + 1)] for _ in range(o)] for i, o in itertools.pairwise(_SIZES)]
+        layers = [[[next(rest) for _ in range(i + 1)] for _ in range(o)] for i, o in itertools.pairwise(SIZES)]
         out = []
         for row in inputs:
             x: list[Any] = row
@@ -128,6 +128,6 @@ def rows() -> Iterator[Row]:
     points, labels = moons(100, rng)
     yield Row(
         "training step, 2-16-16-1 MLP of scalars, 100 moons",
-        works({OURS: _ours, "micrograd": _micrograd, "XAD": _xad, NUMPY: _by_hand}, points, labels, _start(rng)),
+        works({OURS: _ours, "micrograd": _micrograd, "XAD": _xad, NUMPY: _by_hand}, points, labels, start_of(rng)),
         targets=(Target(1 / 12, "micrograd"), Target(1.3, "XAD")),
     )
