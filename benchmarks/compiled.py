@@ -10,7 +10,6 @@ import numpy as np
 
 import autograd_lite
 import nn
-from autograd_lite import Value
 from benchmarks import cnn, mlp, scalar
 from benchmarks.peers import load, torch
 from benchmarks.row import NUMPY, OURS, Array, Row, Target, Work, works
