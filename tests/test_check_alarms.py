@@ -27,6 +27,12 @@ def test_random_inputs(block: int) -> None:
     assert not [text for _, text in found if text]
 
 
+@pytest.mark.parametrize("number", [3185, 3289, 3989, 6889, 9784])
+def test_programs_whose_inner_rounding_misleads_fine_differences(number: int) -> None:
+    _, text = alarm(number)
+    assert not text
+
+
 def test_all_families_are_drawn_from() -> None:
     assert sum(share for share, _ in FAMILIES.values()) == 100
     assert len(NASTY) >= 17

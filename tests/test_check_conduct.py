@@ -114,6 +114,14 @@ def test_the_matrix_of_second_derivatives_is_symmetric() -> None:
     assert conduct.symmetry(problem, problem.run(), np.random.default_rng(0)) == []
 
 
+def test_a_rule_whose_own_derivative_is_cut_off_on_one_side_is_not_symmetric() -> None:
+    rules = (lambda g, y, a, b: g * b, lambda g, y, a, b: g * stop_gradient(a))
+    f = custom_op(lambda a, b: a * b, rules, name="mine")
+    assert gradcheck(f, _X, 2 * _X)
+    report = gradcheck(f, _X, 2 * _X, order=2)
+    assert any("matrix of second derivatives is not symmetric" in problem for problem in report.problems)
+
+
 def test_single_precision_is_noted() -> None:
     def rule(g: Any, y: Any, x: Any) -> Any:
         return g * np.cos(x) if np.asarray(g).dtype == np.float64 else g * np.cos(x) * np.float32(1.001)

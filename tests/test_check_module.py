@@ -122,6 +122,21 @@ def test_anything_with_named_parameters() -> None:
     assert {entry.input for entry in report.entries} == {"values.0", "values.1", "w", "x"}
 
 
+def test_a_tied_parameter_moves_in_all_places_together() -> None:
+    class Square(_Plain):
+        def __init__(self) -> None:
+            self.one = self.other = Tensor(3.0, requires_grad=True)
+
+        def named_parameters(self) -> Any:
+            yield "w", self.one
+
+        def __call__(self, x: Any) -> Any:
+            return x * self.one * self.other
+
+    by_name = {entry.input: entry.numeric for entry in gradcheck_module(Square(), 2.0).entries}
+    np.testing.assert_allclose(by_name["w"] / by_name["x"], 2 * 2.0 * 3.0 / 3.0**2)
+
+
 def test_what_cannot_be_checked() -> None:
     with pytest.raises(GradientError, match="no named_parameters"):
         gradcheck_module(np.sin, _X)
