@@ -62,6 +62,7 @@ def _pull(order: list[Value], unset: object) -> None:
     plain_add = _ADD if _ADD.float_rules is _OWN_RULES[0] else None
     plain_multiply = _MULTIPLY if _MULTIPLY.float_rules is _OWN_RULES[1] else None
     share: float
+    factor: float
     for node in reversed(order):
         if node._mark is unset:
             node._mark = None
@@ -94,6 +95,9 @@ def _pull(order: list[Value], unset: object) -> None:
                 b._gradient = share
             else:
                 b._gradient += share
+        elif (op is plain_add or op is plain_multiply) and node._epoch == now and isinstance(a, Value):
+            factor = 1.0 if op is plain_add else b
+            _give(a, gradient * factor, unset)
         elif b is None and isinstance(a, Value) and node._epoch == now and not op.singular:
             rule = op.float_rules[0]
             try:
