@@ -632,11 +632,15 @@ def test_momentum_goes_on_where_it_was_switched_off() -> None:
 
 
 def test_amsgrad_switched_on_later_keeps_the_moments() -> None:
-    plain, w = nn.Parameter([1.0, 2.0]), nn.Parameter([1.0, 2.0])
-    one, other = optim.Adam([plain], lr=0.1), optim.Adam([w], lr=0.1)
+    models = [[nn.Parameter([1.0, 2.0]), nn.Parameter([3.0])] for _ in range(2)]
+    one, other = (optim.Adam(params, lr=0.1) for params in models)
     for step in range(2):
-        for p, optimizer in ((plain, one), (w, other)):
-            p.grad = np.array([1.0, -2.0]) * (step + 1)
+        for params, optimizer in zip(models, (one, other), strict=True):
+            for p in params:
+                p.grad = np.arange(1.0, p.size + 1) * (step + 1)
             optimizer.step()
         other.param_groups[0]["amsgrad"] = True
-    np.testing.assert_array_equal(w.numpy(), plain.numpy())
+    for i, (plain, p) in enumerate(zip(*models, strict=True)):
+        np.testing.assert_array_equal(p.numpy(), plain.numpy())
+        for name in ("exp_avg", "exp_avg_sq"):
+            np.testing.assert_array_equal(other.state_dict()["state"][i][name], one.state_dict()["state"][i][name])
