@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import threading
 from collections import OrderedDict
@@ -26,6 +27,7 @@ from autograd_lite.trees import flatten
 __all__ = ["Compiled", "compile"]
 
 _KEPT = 32  # kinds of arguments a function
+_LARGE = 50_000  # instructions: longer programs are dropped when their executor has been made
 _BACKENDS = ("auto", "machine", "numpy", "plain")
 Executor = Callable[[Sequence[Any]], list[Any]]
 
@@ -132,6 +134,8 @@ class Recording:
         """Run the program on the flattened arguments."""
         if self.executor is None:
             self.executor = _built(self.program, backend)
+            if self.confirmed and len(self.program.instructions) > _LARGE:
+                self.program = Program()
         outputs = self.executor(self.inputs(leaves))
         for leaf, position in self._gradients_out:
             leaf.grad = outputs[position]
@@ -198,8 +202,9 @@ class Compiled:
 
     @property
     def programs(self) -> list[Program]:
-        """The programs recorded so far, the one used last in the end."""
-        return [recording.program for found in self._recordings.values() for recording in found]
+        """The programs recorded so far, the one used last in the end; not those too long to be kept."""
+        programs = [recording.program for found in self._recordings.values() for recording in found]
+        return [program for program in programs if program.spots]
 
     def explain(self) -> str:
         """Return the programs recorded so far as text: their steps, what is fused, memory and work.
@@ -350,6 +355,8 @@ def record(f: Callable[..., Any], args: Any, kwargs: Any, static: Sequence[int] 
     random = _random_states(tape)
     mode = modes.current.get() or modes.Mode()
     token = modes.current.set(mode._replace(tape=tape))
+    collecting = gc.isenabled()
+    gc.disable()  # a long recording makes millions of objects, and no garbage
     try:
         result = f(*all_args, **new_kwargs)
         with tape.aside():
@@ -361,6 +368,8 @@ def record(f: Callable[..., Any], args: Any, kwargs: Any, static: Sequence[int] 
         raise
     finally:
         modes.current.reset(token)
+        if collecting:
+            gc.enable()
     for leaf in tape.leaves:
         guards.add_leaf(leaf)
     _check_random(tape, random, place)

@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd_lite.ops.record import Op
 
-__all__ = ["Instruction", "Program", "Spot"]
+__all__ = ["VALUE", "Instruction", "Program", "Spot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class Spot:
     role: str = "result"
     source: Any = None
     is_array: bool = True
+
+
+VALUE = Spot((), np.dtype(np.float64), is_array=False)  # any result that is a number
 
 
 @dataclass(frozen=True, slots=True)

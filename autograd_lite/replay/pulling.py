@@ -10,7 +10,7 @@ from autograd_lite import graph, passes
 from autograd_lite.errors import AutogradError, GradientError
 from autograd_lite.graph import Node, Patch, data_of
 from autograd_lite.replay.calls import Gathered
-from autograd_lite.replay.program import Instruction
+from autograd_lite.replay.program import VALUE, Instruction
 
 if TYPE_CHECKING:
     from autograd_lite.replay.tape import Tape
@@ -52,13 +52,41 @@ def pull(tape: Tape, seeds: dict[Node, Any], wanted: Any, order: list[Node] | No
             _settle(tape, node, arrived, line)
             if alive is None and (not node.is_array or (extras is not None and extras.retain)):
                 found[node] = tape.live(arrived.value, arrived.spot, node.is_array)
-            _hand_on(tape, node, arrived, alive, pending, line)
+            if node.is_array or not node.op.is_elementwise:
+                _hand_on(tape, node, arrived, alive, pending, line)
+            else:
+                _hand_on_number(tape, node, arrived, alive, pending, line)
     for leaf, arrived in pending.items():
         if wanted is not None and leaf not in wanted:
             continue
         _settle(tape, leaf, arrived, line)
         found[leaf] = tape.live(arrived.value, arrived.spot, leaf.is_array)
     return found
+
+
+def _hand_on_number(
+    tape: Tape, node: Any, arrived: _Arrived, alive: Any, pending: dict[Node, _Arrived], line: tuple[str, int]
+) -> None:
+    """`_hand_on` for an elementwise op on numbers: graphs of these are the long ones."""
+    if node._epoch != graph.writes.count:
+        graph.check_fresh(node)
+    op, operands, y, g = node.op, node.operands, node._data, arrived.value
+    args = [x._data if isinstance(x, Node) else float(x) for x in operands]
+    fixed, spots, slope = tape.fixed, tape.spots, graph.faces.value.slope
+    reads = [arrived.spot, spots[node] if node in spots else tape.spot(node)]
+    for x, number in zip(operands, args, strict=True):
+        if not isinstance(x, Node):
+            reads.append(tape.constant(number))
+        else:
+            reads.append(spots[x] if x in spots else tape.spot(x))
+    together, is_fixed = tuple(reads), all(map(fixed.__getitem__, reads))
+    strong_zero = g == 0.0 and op.singular
+    for i, x in enumerate(operands):
+        if isinstance(x, Node) and op.rules[i] is not None and (alive is None or x in alive):
+            share = 0.0 if strong_zero else g * slope(op, i, y, args)
+            n = tape.new(VALUE, is_fixed)
+            tape.write_down(Instruction("vjp", together, (n,), op, i, _NONE, line=line))
+            _take(tape, x, share, n, pending, line)
 
 
 def _hand_on(
@@ -70,8 +98,6 @@ def _hand_on(
     if not shares:
         return
     operands, args, rules = node.operands, node.args, op.rules
-    if not node.is_array and op.is_elementwise:
-        args = [float(x) for x in args]
     numbers = [tape.spot(x) if isinstance(x, Node) else tape.constant(args[i]) for i, x in enumerate(operands)]
     reads = (arrived.spot, tape.spot(node), *numbers)
     fixed = all(tape.fixed[n] for n in reads)

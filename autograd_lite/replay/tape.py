@@ -21,13 +21,12 @@ from autograd_lite.graph import Node, data_of
 from autograd_lite.ops.record import Op
 from autograd_lite.replay import pulling
 from autograd_lite.replay.calls import Called, Cast, Decision, Drawn, Write, same, taken_apart
-from autograd_lite.replay.program import Instruction, Program, Spot
+from autograd_lite.replay.program import VALUE, Instruction, Program, Spot
 
 __all__ = ["Tape"]
 
 _FLOAT = np.dtype(np.float64)
 _LIBRARY = os.path.dirname(os.__file__)
-_VALUE = Spot((), _FLOAT, is_array=False)
 _NONE: dict[str, Any] = {}
 # Their results have as many entries as the data happen to say.
 _SHAPED_BY_DATA = frozenset(
@@ -91,7 +90,7 @@ class Tape:
     def kind(self, x: Node) -> Spot:
         """Return the spot of a result that is like a node."""
         if not x.is_array:
-            return _VALUE
+            return VALUE
         key = x._data.shape, x._data.dtype
         if key not in self._kinds:
             self._kinds[key] = Spot(*key)
