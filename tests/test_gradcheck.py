@@ -65,6 +65,16 @@ def test_ridders_sees_each_side_of_a_kink() -> None:
     assert abs(left.value[0] - 3) < 1e-10 > left.error[0]
 
 
+def test_ridders_doubts_what_rounding_inside_may_have_made() -> None:
+    def path(t: Any) -> Any:
+        return np.array([(1 + 1e-8 * np.sin(math.sqrt(2) + t)) - 1, 0.1])
+
+    found = ridders(path)
+    slope_there = 1e-8 * math.cos(math.sqrt(2))
+    assert abs(found.value[0] / slope_there - 1) < 1e-5
+    assert 0.01 < found.error[0] / slope_there < 10
+
+
 def test_ridders_stays_inside_the_domain() -> None:
     def refusing(t: float) -> Any:
         if not 0.999 < 0.9995 + t < 1:
