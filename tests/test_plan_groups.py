@@ -17,7 +17,7 @@ from autograd_lite.replay.optimise import optimise
 from autograd_lite.replay.plan import memory_of
 from autograd_lite.replay.plan_groups import grouped
 from autograd_lite.replay.plan_steps import perform
-from autograd_lite.replay.primitive import Group, Plan
+from autograd_lite.replay.primitive import Array, Elementwise, Group, Plan
 from tests.plans import close, program_of
 from tests.test_plan import FUNCTIONS, MODELS, B, W, X, tensor
 
@@ -71,3 +71,32 @@ def test_nothing_moves_across_a_write() -> None:
         return sum(ag.sum(p * p * q) for p, q in itertools.pairwise(parts))
 
     check(f, [x], [])
+
+
+def test_a_step_does_not_move_past_a_write_to_what_it_reads() -> None:
+    one = Array((3,), np.dtype(np.float64))
+    plan = Plan([Array((3,), one.dtype, "input", 0), one, one, one])
+    plan.steps = [
+        Elementwise("copy", (0,), 1),
+        Elementwise("exp", (1,), 2),
+        Elementwise("add", (1, 0), 1),
+        Elementwise("multiply", (2, 1), 3),
+    ]
+    plan.outputs = [3]
+    plan = grouped(plan)
+    lay_out(plan)
+    x = np.array([0.1, 0.2, 0.3])
+    close(run_by_step(plan, [x]), [np.exp(x) * 2 * x])
+
+
+def test_a_group_computes_in_one_floating_point_type() -> None:
+    x = Tensor(np.linspace(-1, 1, 6, dtype=np.float32), requires_grad=True)
+    program, expected = program_of(lambda x: ag.sum(np.exp(ag.astype(np.tanh(x * x), "float64")) ** 2), [x])
+    plan = grouped(optimise(lower(program)))
+    lay_out(plan)
+    close(run_by_step(plan, [x._data]), [np.asarray(e) for e in expected], 1e-6)
+    groups = [s for s in plan.steps if isinstance(s, Group)]
+    assert groups
+    for group in groups:
+        kinds = {plan.arrays[n].dtype for s in group.steps for n in (*s.reads, s.write)}
+        assert len(kinds & {np.dtype(np.float32), np.dtype(np.float64)}) == 1

@@ -82,6 +82,7 @@ def test_a_constant_that_somebody_can_write_is_read_in_each_run() -> None:
         (lambda x: x * 1.0, False),
         (lambda x: x / 1.0, False),
         (lambda x: x - 0.0, False),
+        (lambda x: x - (-0.0), True),
         (lambda x: x + 0.0, True),  # -0.0 becomes 0.0
         (lambda x: x * 0.0, True),  # NaN stays NaN
         (lambda x: 1.0 / x, True),
@@ -140,6 +141,24 @@ def test_nothing_is_shared_across_a_write_to_a_leaf() -> None:
         close(run([]), [np.exp(before), np.exp(before * 2)])
 
 
+def test_nothing_is_shared_across_an_effect_that_writes_what_it_holds() -> None:
+    held = np.ones(3)
+
+    def double() -> None:
+        held[:] *= 2.0
+
+    recorded = program(
+        [given("constant", held), RESULT, RESULT],
+        [
+            Instruction("forward", (0,), (1,), ops.exp),
+            Instruction("effect", (), run=double),
+            Instruction("forward", (0,), (2,), ops.exp),
+        ],
+        [1, 2],
+    )
+    close(build(recorded)([]), [np.exp(np.ones(3)), np.exp(np.full(3, 2.0))])
+
+
 def test_a_copy_of_a_leaf_outlives_its_write() -> None:
     leaf = Tensor([1.0, 2.0, 3.0], requires_grad=True)
 
@@ -177,8 +196,16 @@ def test_leaves_that_are_bound_anew_and_that_lie_otherwise_in_memory() -> None:
         close(run([x[::-1][::-1]]), program_of(lambda x: ag.sum(np.tanh(x @ w.T) ** 2), [y], [w])[1])
 
 
-def test_results_are_nobody_elses_memory() -> None:
-    recorded, _ = program_of(lambda x: ag.sum(np.tanh(ag.linear(x, W, B)).reshape(-1) ** 2), [X], [W, B])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: ag.sum(np.tanh(ag.linear(x, W, B)).reshape(-1) ** 2),
+        lambda x: ag.sum(np.tanh(x @ (W + B.reshape(4, 1)).T)),
+        lambda x: ag.sum(x + 0.0) + ag.sum(W + W) + ag.sum(B * 1.0),
+    ],
+)
+def test_results_are_nobody_elses_memory(f: Any) -> None:
+    recorded, _ = program_of(f, [X], [W, B])
     run: Any = build(recorded)
     first = run([X._data])
     kept = [np.copy(x) for x in first]
