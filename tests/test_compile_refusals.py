@@ -349,6 +349,21 @@ def test_state_that_the_function_changes_is_recorded_anew() -> None:
         np.testing.assert_array_equal(step(X), X * k)
 
 
+def test_a_function_that_is_never_replayed_is_told_of() -> None:
+    model = _Model()
+
+    def f(x: Any) -> Any:
+        model.calls += 1
+        return x * model.calls
+
+    step = ag.compile(f)
+    for _ in range(50):
+        step(X)
+    with pytest.warns(UserWarning, match=r"recorded 50 times and replayed 0 times.*calls"):
+        step(X)
+    step(X)
+
+
 def test_anomalies_are_looked_for_in_the_function_itself() -> None:
     step = ag.compile(lambda v: np.log(v) * 2)
     for _ in range(3):
@@ -365,9 +380,14 @@ def _anomaly(x: Any) -> Any:
 
 def test_hooks_are_refused() -> None:
     w = Tensor([1.0], requires_grad=True)
-    w.register_hook(lambda g: g * 2)
+    step = ag.compile(lambda x: np.sum(w * x).backward())
+    for _ in range(4):
+        step(X)
+    handle = w.register_hook(lambda g: g * 2)
     with pytest.raises(CompileError, match="hook"):
-        ag.compile(lambda x: np.sum(w * x).backward())(X)
+        step(X)
+    handle.remove()
+    step(X)
 
 
 def test_writes_into_arguments_are_refused() -> None:

@@ -6,6 +6,7 @@ import functools
 import gc
 import sys
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = ["Compiled", "compile"]
 
 _KEPT = 32  # kinds of arguments a function
 _LARGE = 50_000  # instructions: longer programs are dropped when their executor has been made
+_MANY = 50  # recordings, after which a function that is hardly ever replayed is worth a word
 _BACKENDS = ("auto", "machine", "numpy", "plain")
 Executor = Callable[[Sequence[Any]], list[Any]]
 
@@ -192,7 +194,8 @@ class Compiled:
         self._recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
         self._objects: dict[int, Any] = {}
         self._lock = threading.RLock()
-        self.recordings = 0
+        self.recordings = self._replays = 0
+        self._warned = False
 
     def _replay_reads(self) -> Any:
         return (self._f,)
@@ -247,12 +250,27 @@ class Compiled:
             return self._verified(args, kwargs, key, leaves)
         found = self._recordings.get(key)
         if found is not None:
+            changed: str | None = None
             for recording in found:
-                if recording.guards.changed() is None:
+                changed = recording.guards.changed()
+                if changed is None:
                     if recording.confirmed:
+                        self._replays += 1
                         return recording.replay(leaves, self._backend)
                     return self._confirm(recording, args, kwargs, key)
+            self._warn_of(changed)
         return self._record(args, kwargs, key).results()
+
+    def _warn_of(self, changed: str | None) -> None:
+        """Tell when nearly every call is recorded anew."""
+        if self.recordings >= _MANY and self.recordings > self._replays and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{getattr(self._f, '__name__', 'a function')} was recorded {self.recordings} times and replayed "
+                f"{self._replays} times, as what it reads changes from call to call: {changed}.\n"
+                "Pass what changes as an argument (numbers as floats), or do without compile().",
+                stacklevel=3,
+            )
 
     def _known(self, x: Any) -> Any:
         self._objects[id(x)] = x
@@ -462,6 +480,11 @@ def compile(
     CompileError
         When ``f`` looks at numbers that may differ from call to call (``if x > 0``, ``float(x)``, ``x[x > 0]``),
         draws random numbers that a replay would repeat, or in another way cannot be replayed. Names the line.
+
+    Warns
+    -----
+    UserWarning
+        When nearly every call has to be recorded anew.
 
     Notes
     -----

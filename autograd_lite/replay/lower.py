@@ -236,6 +236,7 @@ class _Lowering:
         return found
 
     def _scattered(self, patch: Patch, spot: Spot) -> int:
+        _refuse_unknown(patch.index)
         value = symbol_of(self.builder, patch.value, spot.dtype)
         function = functools.partial(
             _dense, index=patch.index, repeats=patch.repeats, shape=spot.shape, dtype=spot.dtype
@@ -315,6 +316,7 @@ class _Lowering:
                     "add", (part.number, self.builder.broadcast(value.number, part.shape)), part.number
                 )
             else:
+                _refuse_unknown(patch.index)
                 function = functools.partial(_with_patch, index=patch.index, repeats=patch.repeats)
                 total = value.called(function, (total, value), total, "scatter_add")
         return int(total.number)
@@ -352,6 +354,12 @@ class _Lowering:
 class _Like(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+
+
+def _refuse_unknown(index: Any) -> None:
+    """Leave an index that is data itself to a call."""
+    if any(isinstance(part, Symbol) for part in (index if isinstance(index, tuple) else (index,))):
+        raise UnfoldableError("the entries of an index were asked for")
 
 
 def _with_patch(total: Any, value: Any, index: Any, repeats: bool) -> Any:
