@@ -56,7 +56,8 @@ def test_diagnosis_names_the_mistake_among_its_first_two() -> None:
     assert len(wrong) <= 0.1 * len(ZOO), wrong
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_kind_of_mistake_is_a_blind_spot(kind: str) -> None:
-    named = [kind in kinds for b, (_, kinds) in zip(ZOO, _verdicts(), strict=True) if b.kind == kind]
-    assert np.mean(named) >= 0.7
+def test_no_kind_of_mistake_is_a_blind_spot() -> None:
+    named: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+    for broken, (_, kinds) in zip(ZOO, _verdicts(), strict=True):
+        named[broken.kind].append(broken.kind in kinds)
+    assert min(np.mean(hits) for hits in named.values()) >= 0.7, named
