@@ -16,12 +16,12 @@ def test_random_programs(backend: str, first: int) -> None:
 
 def test_wrong_results_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     from autograd_lite.ops import overridden
-    from autograd_lite.replay import compiling, run
+    from autograd_lite.replay import recording, run
 
     def wrong(program: object, backend: str) -> object:
         with overridden("arctan", 0, lambda y, x: 1 / (1 + x * x) + 1e-7):
             return run.build(program)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(compiling, "_built", wrong)
+    monkeypatch.setattr(recording, "built", wrong)
     with pytest.raises(AssertionError, match="seed"):
         sum(compile_fuzz.check(seed, ["plain"]) for seed in range(20))

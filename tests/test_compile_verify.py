@@ -10,7 +10,7 @@ import pytest
 import autograd_lite as ag
 from autograd_lite import CompileError, Tensor
 from autograd_lite.ops import overridden
-from autograd_lite.replay import compiling, run
+from autograd_lite.replay import recording, run
 from tests.compiling import compare
 from tests.test_compile_state import BATCHES, CASES, mlp, trainer
 
@@ -30,7 +30,7 @@ def _one_wrong(program: Any, backend: str) -> Any:
 
 
 def test_a_wrong_executor_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "_built", _one_wrong)
+    monkeypatch.setattr(recording, "built", _one_wrong)
     w = Tensor([1.0, 2.0, 3.0], requires_grad=True)
 
     def f(x: Any) -> Any:

@@ -7,26 +7,23 @@ alone is *fixed*.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import graph, modes
+from autograd_lite import graph
 from autograd_lite.errors import CompileError
 from autograd_lite.graph import Node, data_of
 from autograd_lite.ops.record import Op
 from autograd_lite.replay import pulling
 from autograd_lite.replay.calls import Called, Cast, Decision, Drawn, Write, same, taken_apart
 from autograd_lite.replay.program import VALUE, Instruction, Program, Spot
+from autograd_lite.replay.refusing import Refusing
 
 __all__ = ["Tape"]
 
 _FLOAT = np.dtype(np.float64)
-_LIBRARY = os.path.dirname(os.__file__)
 _NONE: dict[str, Any] = {}
 # Their results have as many entries as the data happen to say.
 _SHAPED_BY_DATA = frozenset(
@@ -36,7 +33,7 @@ _SHAPED_BY_DATA = frozenset(
 _TEXTS = frozenset("array_repr array_str array2string".split())
 
 
-class Tape:
+class Tape(Refusing):
     """A recording in progress.
 
     Parameters
@@ -57,7 +54,7 @@ class Tape:
 
     def __init__(self, count: int) -> None:
         graph.mark_written(())  # what is made from here on is the function's own
-        self._start = graph.writes.count
+        self.start = graph.writes.count
         self._count = count
         self.program = Program()
         self.spots: dict[Node, int] = {}
@@ -103,7 +100,7 @@ class Tape:
             return number
         if x in self._entries:
             return self._gradient_in(x)
-        if x._epoch >= self._start:
+        if x._epoch >= self.start:
             raise CompileError(
                 f"{graph.describe(x)} was made in a way that cannot be recorded (unpickled, or in another thread), "
                 f"before {self.place()}.\nMake it outside of the compiled function, or of what it is given."
@@ -428,71 +425,6 @@ class Tape:
     def backward(self, root: Any, gradient: Any, create_graph: bool) -> None:
         """`backward` of a Value or Tensor; the gradients are live nodes until the recording ends."""
         pulling.backward(self, root, gradient, create_graph)
-
-    # What is refused
-
-    def error(self, what: str, instead: str) -> CompileError:
-        """Return the error for what cannot be replayed, with the user's line."""
-        return CompileError(f"{self.place()}: {what}\n{instead}")
-
-    def leave(self, node: Any, way: str) -> None:
-        """Refuse to turn a live node into a plain object."""
-        if not isinstance(node, Node) or self.fixed[self.spot(node)]:
-            return
-        raise self.error(
-            f"{way} of {graph.describe(node)} in a compiled function: the answer would be frozen, and wrong in the "
-            "next call.",
-            "Choose between values with where(condition, x, y); return the number and look at it outside; or make "
-            "the argument that it comes from static (static_argnums).",
-        )
-
-    def refuse_write(self, leaves: Sequence[Node]) -> None:
-        raise self.error(
-            f"{graph.describe(leaves[0])} is written in place, which is not recorded.",
-            "Assign to its data (`p.data = ...`), or do it outside of the compiled function.",
-        )
-
-    def refuse_inplace(self, node: Node, sign: str) -> None:
-        if node in self.arguments and node in self.plain:
-            raise self.error(
-                f"`x {sign} ...` on an argument writes into the caller's array, which a compiled function cannot do.",
-                f"Write `x = x {sign[:-1]} ...`.",
-            )
-
-    def refuse_switch(self, node: Node, what: str, always: bool = False) -> None:
-        if always or node._epoch < self._start or node in self.arguments:
-            raise self.error(
-                f"{what} of {graph.describe(node)} in a compiled function would happen in its first call only.",
-                "Do it outside of the compiled function.",
-            )
-
-    # Where
-
-    @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
-        """Compute without being recorded."""
-        mode = modes.current.get() or modes.Mode()
-        token = modes.current.set(mode._replace(tape=None))
-        try:
-            yield
-        finally:
-            modes.current.reset(token)
-
-    def line(self) -> tuple[str, int]:
-        """Return the user's line that is being run."""
-        line = modes.calling_line()
-        return self._lines.setdefault(line, line)
-
-    def place(self) -> str:
-        """Return the user's line as a text."""
-        name, line = modes.calling_line()
-        frame: Any = sys._getframe(1)
-        while frame is not None and name.startswith(_LIBRARY):  # as in copy.deepcopy(x)
-            name, line = frame.f_code.co_filename, frame.f_lineno
-            if name.startswith(modes.OWN):
-                name = _LIBRARY
-            frame = frame.f_back
-        return f"{name}:{line}"
 
 
 def _equal(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
