@@ -27,7 +27,7 @@ def test_random_inputs(block: int) -> None:
     assert not [text for _, text in found if text]
 
 
-@pytest.mark.parametrize("number", [3185, 3289, 3989, 6889, 9784])
+@pytest.mark.parametrize("number", [3185, 3289, 3989, 6889, 9784, 22097])
 def test_programs_whose_inner_rounding_misleads_fine_differences(number: int) -> None:
     _, text = alarm(number)
     assert not text

@@ -53,14 +53,15 @@ def slope(path: Path, scale: float = 1.0) -> Slope:
     scale : float
         The typical magnitude of what the step is added to.
     """
-    found = ridders(path, scale)
+    value, error, doubt = _differences(path, scale, 0)
+    found = Slope(value, np.maximum(error, doubt), np.zeros(value.shape, bool))
     stepped = complex_step(path)
-    if stepped is None or stepped.shape != found.value.shape:
+    if stepped is None or stepped.shape != value.shape:
         return found
     with np.errstate(all="ignore"):
         rounding = 8 * _EPS * np.abs(stepped)
-        agree = np.abs(stepped - found.value) <= 4 * found.error + rounding
-    return Slope(np.where(agree, stepped, found.value), np.where(agree, rounding, found.error), agree)
+        agree = np.abs(stepped - value) <= 4 * error + rounding  # what is doubtful confirms nothing
+    return Slope(np.where(agree, stepped, value), np.where(agree, rounding, found.error), agree)
 
 
 def complex_step(path: Path) -> Array | None:
@@ -95,6 +96,12 @@ def ridders(path: Path, scale: float = 1.0, side: int = 0) -> Slope:
     ----------
     C. J. F. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", Advances in Engineering Software 4 (1982).
     """
+    value, error, doubt = _differences(path, scale, side)
+    return Slope(value, np.maximum(error, doubt), np.zeros(value.shape, bool))
+
+
+def _differences(path: Path, scale: float, side: int) -> tuple[Array, Array, Array]:
+    """Return values, the bounds that their tables give, and by how much other tables contradict them."""
     with np.errstate(all="ignore"):
         middle = path(0.0)
         value, error, step = (np.full(middle.shape, x) for x in (np.nan, np.inf, np.inf))
@@ -114,7 +121,7 @@ def ridders(path: Path, scale: float = 1.0, side: int = 0) -> Slope:
             doubt = np.where(apart, np.where(visible, 0.0, np.maximum(doubt, between)), doubt)
             if np.all((np.maximum(error, doubt) <= enough * np.abs(value) + 1e-14) | ~np.isfinite(middle)):
                 break
-    return Slope(value, np.maximum(error, doubt), np.zeros(middle.shape, bool))
+    return value, error, doubt
 
 
 def _starts(scale: float) -> list[tuple[float, float]]:
