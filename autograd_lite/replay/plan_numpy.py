@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -197,11 +198,36 @@ def _pad(x: Any, pad_width: Any, mode: str = "constant", **options: Any) -> Any:
 
 @_on(np.einsum)
 def _einsum(subscripts: str, *operands: Any, **options: Any) -> Any:
-    """Write a contraction of two operands as a product of matrices; other ones stay calls."""
+    """Write a contraction out as a product of matrices, or of broadcast arrays; a large or odd one stays a call."""
     steps = _as_product(subscripts, operands)
-    if steps is not None:
-        return steps
-    return _called(functools.partial(np.einsum, subscripts), *operands, **options)
+    if steps is None:
+        steps = _by_broadcasting(subscripts, operands)
+    return _called(functools.partial(np.einsum, subscripts), *operands, **options) if steps is None else steps
+
+
+_LARGEST = 1 << 14  # entries of a product of broadcast arrays
+
+
+def _by_broadcasting(subscripts: str, operands: Any) -> Any:
+    terms, _, output = subscripts.partition("->")
+    names = terms.split(",")
+    letters = output + "".join(dict.fromkeys(c for c in terms if c not in output and c != ","))
+    builder = next(x.builder for x in operands if isinstance(x, Symbol))
+    arrays = [symbol_of(builder, x) for x in operands]
+    sizes: dict[str, int] = {}
+    for name, x in zip(names, arrays, strict=True):
+        for c, n in zip(name, x.shape, strict=True):
+            sizes[c] = max(n, sizes.get(c, 1))
+    if any(len(set(t)) != len(t) for t in (*names, output)) or math.prod(sizes.values()) > _LARGEST:
+        return None
+    product: Any = None
+    for name, x in zip(names, arrays, strict=True):
+        held = [c for c in letters if c in name]
+        shape = [x.shape[name.index(c)] if c in name else 1 for c in letters]
+        factor = x.transpose([name.index(c) for c in held]).reshape(shape)
+        product = factor if product is None else product * factor
+    summed = tuple(range(len(output), len(letters)))
+    return np.add.reduce(product, axis=summed) if summed else product
 
 
 def _as_product(subscripts: str, operands: Any) -> Any:
@@ -244,7 +270,7 @@ def _called(function: Any, *args: Any, **options: Any) -> Any:
             filled[i] = x
         return function(*filled, **options)
 
-    name = getattr(function, "__name__", "call")
+    name = getattr(getattr(function, "func", function), "__name__", "call")
     likes = list(like) if isinstance(like, tuple) else [np.asarray(like)]
     numbers = builder.called(run, [args[i].number for i in places], likes, True, name)
     made = [Symbol(builder, n) for n in numbers]

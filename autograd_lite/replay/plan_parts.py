@@ -167,18 +167,21 @@ def _collected(plan: Plan) -> set[int]:
     """Return the parts of temps that are written once each, by copies, so that it does not matter when."""
     parts: dict[int, list[int]] = {}
     other: set[int] = set()
+    updated: set[int] = set()  # parts that are computed on where they are
     for step in plan.steps:
         for w in () if isinstance(step, Scalars) else writes_of(step):
             owner = plan.owner(w)
-            if isinstance(step, Elementwise) and w != owner and w not in step.reads:
-                parts.setdefault(owner, []).append(w)
-            else:
+            if not isinstance(step, Elementwise) or w == owner:
                 other.add(owner)
+            elif w in step.reads:
+                updated.add(w)
+            else:
+                parts.setdefault(owner, []).append(w)
     found: set[int] = set()
     for owner, views in parts.items():
         paint = None if owner in other else _painted(plan, owner, views)
         if paint is not None and paint.max(initial=0) <= 1:
-            found.update(views)
+            found.update(v for v in views if v not in updated)
     return found
 
 

@@ -248,8 +248,9 @@ class Symbol(NDArrayOperatorsMixin):
         elif ufunc.nout != 1 or ufunc.signature is not None:
             raise UnfoldableError(f"np.{name} has no elementwise step")
         else:
-            result = _elementwise(self.builder, ufunc, inputs, dtype)
-        if target is None:
+            in_place = target is not None and (target.shared or target.number < self.builder.mark)
+            result = _elementwise(self.builder, ufunc, inputs, dtype, target if in_place else None)
+        if target is None or result is target:
             return result
         if result.shape != target.shape or not np.can_cast(result.dtype, target.dtype, "same_kind"):
             raise UnfoldableError(f"np.{name} does not fit its out=")
@@ -322,7 +323,8 @@ def _loop(ufunc: np.ufunc, kinds: tuple[Any, ...], dtype: Any) -> tuple[np.dtype
     return ufunc.resolve_dtypes((*kinds, None), **given)
 
 
-def _elementwise(builder: Builder, ufunc: np.ufunc, inputs: Any, dtype: Any) -> Symbol:
+def _elementwise(builder: Builder, ufunc: np.ufunc, inputs: Any, dtype: Any, target: Symbol | None = None) -> Symbol:
+    """Write a ufunc down; into memory that exists, where it may be computed there at once."""
     kinds = tuple(map(as_number, inputs))
     weak = dtype is None and all(k is float or k is int for k in kinds)
     if weak:
@@ -336,6 +338,11 @@ def _elementwise(builder: Builder, ufunc: np.ufunc, inputs: Any, dtype: Any) -> 
         name = _ON_TRUTH.get(name, name)
     if made.kind not in "biuf":
         raise UnfoldableError(f"dtype {made}")
+    if target is not None and (shape, made) == (target.shape, target.dtype):
+        owner = builder.plan.owner(target.number)
+        if all(n == target.number or builder.plan.owner(n) != owner for n in reads):
+            builder.written(name, reads, target.number)
+            return target
     return Symbol(builder, builder.elementwise(name, reads, shape, made), weak and made.kind == "f")
 
 
