@@ -16,6 +16,7 @@ from autograd_lite import modes
 from autograd_lite.context import current
 from autograd_lite.errors import StaleError
 from autograd_lite.native import mypyc_attr
+from autograd_lite.scattering import add_at
 
 if TYPE_CHECKING:
     from autograd_lite.ops.record import Op
@@ -80,7 +81,7 @@ class Patch(NamedTuple):
     def add_to(self, array: np.ndarray[Any, Any]) -> None:
         """Add the entries to a gradient of the operand's shape."""
         if self.repeats:
-            np.add.at(array, self.index, self.value)
+            add_at(array, self.index, self.value)
         else:
             array[self.index] += self.value
 

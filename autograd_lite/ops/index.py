@@ -11,6 +11,7 @@ from autograd_lite.graph import Node, Patch, data_of
 from autograd_lite.modes import tape
 from autograd_lite.ops.record import Case, Op, structural
 from autograd_lite.ops.shape import along, line, sum_to
+from autograd_lite.scattering import add_at
 from autograd_lite.taped import plainly
 
 __all__ = ["at_add", "at_set", "getitem", "scatter_add", "take", "take_along_axis"]
@@ -37,7 +38,7 @@ def _may_repeat(index: Any) -> bool:
 def _scatter_add_forward(g: Any, shape: tuple[int, ...], index: Any) -> Any:
     out = np.zeros(shape, dtype=np.result_type(g))
     if _may_repeat(index):
-        np.add.at(out, index, g)
+        add_at(out, index, g)
     else:
         out[index] = g
     return out
@@ -152,7 +153,7 @@ _gather: Op = structural(
 
 def _spread_forward(g: Any, *places: Any, shape: tuple[int, ...], form: tuple[Any, ...]) -> Any:
     out = np.zeros(shape, dtype=np.result_type(g))
-    np.add.at(out, _at(form, places), g)
+    add_at(out, _at(form, places), g)
     return out
 
 
@@ -202,7 +203,7 @@ def _at_set_forward(a: Any, v: Any, index: Any) -> Any:
 def _at_add_forward(a: Any, v: Any, index: Any) -> Any:
     out = _writable(a, v)
     if _may_repeat(index):
-        np.add.at(out, index, v)
+        add_at(out, index, v)
     else:
         out[index] += v
     return out
