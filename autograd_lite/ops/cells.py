@@ -53,6 +53,13 @@ def _drive(states: Any, w_tangent: Any, *others: Any) -> Any:
     return _total(None if w_tangent is None else _through(states, w_tangent), *others)
 
 
+def _blocks(gates: Any) -> list[slice]:
+    """Cut the steps, the last first, into blocks that stay in the cache."""
+    steps, count, wide = gates.shape
+    size = max(1, 4096 // max(count * wide, 1))
+    return [slice(start, start + size) for start in reversed(range(0, steps, size))]
+
+
 def _at(drive: Any, t: int) -> Any:
     return 0.0 if drive is None else drive[t]
 
@@ -155,36 +162,39 @@ def _lstm_forward(gates: Any, w: Any, h: Any, c: Any) -> Any:
     n = w.shape[1]
     dtype = np.result_type(gates, w, h, c)
     scale, shift = _halves(n, "ssts", dtype)
-    gates, w = gates * scale, w.T * scale
+    w = (w.T * scale).copy(order="C")  # a product by rows is twice as fast
     y = _blank(gates, 6 * n, dtype)
     for gate, out in zip(gates, y, strict=True):
-        a = np.tanh(gate + h @ w)
+        a = out[:, 2 * n :]
+        np.tanh(gate * scale + h @ w, out=a)
         a *= scale
         a += shift
         i, f, u, o = _split(a, 4)
         c = f * c + i * u
         h = o * np.tanh(c)
-        out[:, :n], out[:, n : 2 * n], out[:, 2 * n :] = h, c, a
+        out[:, :n], out[:, n : 2 * n] = h, c
     return y
 
 
 def _lstm_vjp(g: Any, y: Any, gates: Any, w: Any, h: Any, c: Any) -> Any:
     n = w.shape[1]
-    shift = _halves(n, "ssts", w.dtype)[1]
-    before = _before(c, y[..., n : 2 * n])
+    shift, before = _halves(n, "ssts", w.dtype)[1], _before(c, y[..., n : 2 * n])
     carried_h: Any = None
     carried_c: Any = None
     backwards = []
-    for t in reversed(range(len(gates))):
-        _, c_t, i, f, u, o = _split(y[t], 6)
-        top = np.tanh(c_t)
-        g_h = _total(g[t, :, :n], carried_h)
-        g_c = _total(g[t, :, n : 2 * n] + g_h * (o * (1 - top * top)), carried_c)
-        g_a = np.concatenate([g_c * u, g_c * before[t], g_c * i, g_h * top], axis=1) + g[t, :, 2 * n :]
-        inner = g_a * _slopes(y[t, :, 2 * n :], shift)
-        carried_h = inner @ w
-        carried_c = g_c * f
-        backwards.append(inner)
+    for block in _blocks(gates):  # what waits for no later step is computed of several steps at once
+        _, tops, i, f, u, o = _split(y[block], 6)
+        tops, slopes = np.tanh(tops), _slopes(y[block, :, 2 * n :], shift)
+        through_tops = o * (1 - tops * tops)
+        factors = np.concatenate([u, before[block], i, tops], axis=2) * slopes
+        g_hs, g_cs, g_gates = g[block, :, :n], g[block, :, n : 2 * n], g[block, :, 2 * n :] * slopes
+        for t in reversed(range(len(slopes))):
+            g_h = _total(g_hs[t], carried_h)
+            g_c = _total(g_cs[t] + g_h * through_tops[t], carried_c)
+            inner = np.concatenate([g_c, g_c, g_c, g_h], axis=1) * factors[t] + g_gates[t]
+            carried_h = inner @ w
+            carried_c = g_c * f[t]
+            backwards.append(inner)
     inner = np.stack(backwards[::-1])
     return inner, _weight_gradient(inner, _before(h, y[..., :n])), carried_h, carried_c
 
