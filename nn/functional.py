@@ -120,6 +120,8 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     (2, 12)
     """
     shape = np.shape(input) or (1,)
+    if not all(-len(shape) <= d < len(shape) for d in (start_dim, end_dim)):
+        raise IndexError(f"flatten: an input of shape {shape} has no axes from {start_dim} to {end_dim}")
     start, end = (range(len(shape))[d] for d in (start_dim, end_dim))
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in shape {shape}")

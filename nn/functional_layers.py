@@ -21,6 +21,11 @@ def _last_axes(name: str, x: Any, normalized_shape: Any) -> tuple[int, ...]:
     return tuple(range(-len(shape), 0))
 
 
+def _floating(dtype: Any) -> np.dtype[Any]:
+    """Return the dtype that computing with numbers of this one gives: float64 for whole numbers and truth values."""
+    return np.dtype(np.float64 if np.dtype(dtype).kind in "biu" else dtype)
+
+
 def _normalized(x: Any, axes: tuple[int, ...], eps: float, centered: bool = True) -> Any:
     """Bring the mean over some axes to 0, if asked to, and the mean square to 1."""
     if centered:
@@ -87,7 +92,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
            [1.    , 1.    ]])
     """
     x = graph.operand(input)
-    eps = float(np.finfo(x.dtype).eps) if eps is None else eps
+    eps = float(np.finfo(_floating(x.dtype)).eps) if eps is None else eps
     return _affine(_normalized(x, _last_axes("rms_norm", x, normalized_shape), eps, centered=False), weight, None)
 
 
@@ -135,7 +140,7 @@ def noise(shape: tuple[int, ...], p: float, dtype: Any, generator: np.random.Gen
     """Return what dropout multiplies by: 0 with probability ``p``, else 1 / (1 - p)."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    return plainly(_mask, draw(generator or default_generator(), "random", shape), p, np.dtype(dtype))
+    return plainly(_mask, draw(generator or default_generator(), "random", shape), p, _floating(dtype))
 
 
 def _mask(numbers: Any, p: float, dtype: Any) -> Any:

@@ -22,7 +22,8 @@ class Schedule(Callback):
     schedule : object
         One of `nn.schedule`, or anything else with ``step()``.
     per : {"epoch", "batch"}, optional
-        How often to take a step.
+        How often to take a step. `OneCycleLR` per batch is over after ``total_steps``: make that epochs times batches,
+        ``epochs * len(loader)``, of all the training that is to come.
     monitor : str, optional
         The column of the history that ``step(figure)`` is given, for `ReduceLROnPlateau`.
     """
