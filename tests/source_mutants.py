@@ -37,12 +37,14 @@ MODULES: dict[str, str] = {
     "nn/optim/block.py": "test_nn_optim test_nn_optim_more test_optim_references",
     "nn/optim/lbfgs.py": "test_nn_optim test_nn_optim_more test_optim_references",
     "nn/optim/line_search.py": "test_nn_optim test_nn_optim_more test_optim_references",
-    "autograd_lite/transforms.py": "test_transforms test_custom test_compile_refusals test_compile_state",
+    "autograd_lite/transforms.py": "test_transforms test_custom test_compile_refusals test_compile_state "
+    "test_engine_tells",
     "autograd_lite/graph.py": "test_graph test_value test_staleness test_silent_failures test_modes test_custom "
-    "test_tensor test_transforms test_plan_scalars test_compile_refusals",
+    "test_tensor test_transforms test_plan_scalars test_compile_refusals test_engine_tells",
     "autograd_lite/value.py": "test_value test_micrograd test_tensor test_silent_failures test_modes test_staleness "
-    "test_transforms test_plan_scalars test_compile_refusals",
-    "autograd_lite/tensor.py": "test_tensor test_tensor_writing test_numpy_protocols test_silent_failures",
+    "test_transforms test_plan_scalars test_compile_refusals test_engine_tells",
+    "autograd_lite/tensor.py": "test_tensor test_tensor_writing test_numpy_protocols test_silent_failures "
+    "test_engine_tells",
 }
 # Tests that mutmut's own imports and frames would fail, and those that take seconds to tell what others tell too.
 _SKIPPED = (
