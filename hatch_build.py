@@ -153,7 +153,7 @@ def _documented(code: str, start: str, node: ast.FunctionDef | ast.ClassDef) -> 
 def compile_engine(root: Path, work: Path) -> None:
     """Compile the modules of ``root`` to ``work / "out"``; the current directory must be ``work``."""
     from mypyc.build import mypycify
-    from setuptools import Distribution, Extension  # type: ignore[import-untyped]
+    from setuptools import Distribution  # type: ignore[import-untyped]
 
     shutil.copytree(root / "autograd_lite", work / "autograd_lite", ignore=shutil.ignore_patterns("*.so", "*.pyd"))
     paths = [work / "autograd_lite" / f"{name}.py" for name in MODULES]
@@ -169,7 +169,6 @@ def compile_engine(root: Path, work: Path) -> None:
         path.write_text(_with_docstrings(path.read_text(encoding="utf-8"), root), encoding="utf-8")
     for extension in extensions:
         extension.extra_compile_args = [flag for flag in extension.extra_compile_args if flag != "-Werror"]
-    extensions.append(Extension("autograd_lite._nodes", [str(Path("autograd_lite", "_nodes.c"))]))
     build = Distribution({"name": "autograd_lite", "ext_modules": extensions}).get_command_obj("build_ext")
     build.build_lib, build.build_temp = str(work / "out"), str(work / "temp")
     build.ensure_finalized()

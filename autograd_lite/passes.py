@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import graph, modes
-from autograd_lite.cycles import watch
 from autograd_lite.errors import AutogradError, GradientError
 from autograd_lite.graph import (
     Node,
@@ -41,8 +40,6 @@ def backward(root: Node, gradient: Any, create_graph: bool) -> None:
         if type(share) is np.ndarray and (share.base is not None or node.op is not None or node is root):
             share = share.copy()  # no gradient shares memory with a view or another gradient
         complete.append((node, share))
-    if create_graph:
-        watch(share for share in found.values() if isinstance(share, Node))
     with committing:
         for node, share in complete:
             node.grad = share if node.grad is None or node.op is not None else node.grad + share
@@ -184,7 +181,8 @@ def _scaled(direction: Any, slope: Any, singular: bool) -> Any:
     if getattr(slope, "dtype", None) is _BOOL:
         return np.where(slope, direction, 0)
     if singular and isinstance(slope, Node) and modes.tape() is not None:  # without a look at the numbers
-        hidden = np.logical_and(np.equal(direction, 0), np.logical_not(np.isfinite(slope)))
+        unbounded: Any = np.logical_not(np.isfinite(slope))  # type: ignore[call-overload]
+        hidden: Any = np.logical_and(np.equal(direction, 0), unbounded)
         slope = np.where(hidden, 0, slope)
     elif singular:
         finite = np.isfinite(data_of(slope))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from autograd_lite import cycles, graph, modes, ops, passes, snapshot
+from autograd_lite import graph, modes, ops, passes, snapshot
 from autograd_lite.context import current
 from autograd_lite.errors import AutogradError
 from autograd_lite.face import NO_PARAMS, Face
@@ -345,8 +345,6 @@ def _new(cls: type[Value]) -> Value:
 
 if isinstance(_new, FunctionType):
     globals()["_new"] = Value.__new__
-else:
-    cycles.hide(Value)
 
 
 def _number(x: Any) -> float:

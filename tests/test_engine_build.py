@@ -105,7 +105,6 @@ def test_a_build_that_cannot_compile_gives_plain_python_and_one_line(tmp_path):
 def test_the_compiled_wheel_says_so_and_keeps_its_sources(compiled):
     name, site, _ = compiled
     assert "none-any" not in name
-    assert not list(site.rglob("*.c"))
     assert (site / "autograd_lite" / "value.py").exists()
     said = run(site, "-c", "import autograd_lite as ag; print(*ag.engine_info().compiled)")
     assert said.split() == ["context", "face", "floatpass", "graph", "value"]
