@@ -142,6 +142,7 @@ from autograd_lite.ops.joining import (
     array_split as array_split,
     column_stack as column_stack,
     concatenate as concatenate,
+    diff as diff,
     dstack as dstack,
     hstack as hstack,
     split as split,

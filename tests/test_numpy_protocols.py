@@ -49,6 +49,7 @@ CALLS = {
     "astype": (A, lambda t: np.astype(t, np.longdouble) if hasattr(np, "astype") else t),
     "cumsum": (A, lambda t: np.cumsum(t, axis=1)),
     "cumprod": (A, lambda t: np.cumprod(t)),
+    "diff": (A, lambda t: np.diff(t * t, 2, axis=0, prepend=t[:1], append=1.0)),
     "sort": (A, lambda t: np.sort(t, axis=0)),
     "clip": (A, lambda t: np.clip(t, 0.3, 0.6)),
     "where": (A, lambda t: np.where(t > 0.5, t, 0.0)),

@@ -1,4 +1,4 @@
-"""Ops that join arrays and cut them apart: concatenate, stack, split and their kin."""
+"""Ops that join arrays and cut them apart: concatenate, stack, split and their kin; differences along an axis."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 from autograd_lite.graph import operand
 from autograd_lite.ops.record import Case, structural
-from autograd_lite.ops.shape import along, atleast_1d, atleast_2d, atleast_3d, moveaxis, ravel, reshape
+from autograd_lite.ops.shape import along, atleast_1d, atleast_2d, atleast_3d, broadcast_to, moveaxis, ravel, reshape
 
 __all__ = [
     "array_split",
     "column_stack",
     "concatenate",
+    "diff",
     "dstack",
     "hstack",
     "split",
@@ -175,3 +176,41 @@ def split(ary: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> 
             f"an axis of length {n} does not divide into {indices_or_sections} equal parts; array_split takes any."
         )
     return array_split(ary, indices_or_sections, axis)
+
+
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """Return the differences of neighbours along an axis, ``n`` times over.
+
+    Parameters
+    ----------
+    a : array_like
+        At least one axis.
+    n : int, optional
+    axis : int, optional
+    prepend, append : array_like, optional
+        Joined to ``a`` first: a number, or an array of the same shape but for this axis.
+
+    Raises
+    ------
+    ValueError
+        For a negative ``n``, and for an array without an axis.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.diff([1.0, 4.0, 9.0, 16.0], 2)
+    array([2., 2.])
+    """
+    x = operand(a)
+    if n < 0 or not np.ndim(x):
+        raise ValueError(f"diff takes n of at least 0 and an array of at least one axis, got {n} and {np.shape(x)}")
+    axis = range(np.ndim(x))[axis]
+    parts = [x if end is None else operand(end) for end in (prepend, None, append)]
+    present = [part for part, end in zip(parts, (prepend, x, append), strict=True) if end is not None]
+    if n and len(present) > 1:
+        one = (*np.shape(x)[:axis], 1, *np.shape(x)[axis + 1 :])
+        x = concatenate([part if np.ndim(part) else broadcast_to(part, one) for part in present], axis)
+    for _ in range(n):
+        later, earlier = (x[along(axis, part)] for part in (slice(1, None), slice(None, -1)))
+        x = np.not_equal(later, earlier) if x.dtype == bool else later - earlier
+    return x
