@@ -118,7 +118,7 @@ class Flatten(Module):
     def forward(self, x: Any) -> Any:
         n = len(np.shape(x)) or 1
         if not all(-n <= d < n for d in (self.start_dim, self.end_dim)):
-            fix = "Pass a batch, samples along the first axis (x[None] is a batch of one), or change start_dim and end_dim."
+            fix = "Pass a batch, samples first (x[None] is a batch of one), or change start_dim and end_dim."
             raise ShapeError(self, f"axes from {self.start_dim} to {self.end_dim}", str(np.shape(x)), fix)
         return functional.flatten(x, self.start_dim, self.end_dim)
 

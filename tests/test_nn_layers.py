@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd_lite import Tensor, gradcheck, manual_seed
+from autograd_lite import Tensor, gradcheck, graph, manual_seed
 from nn import functional_layers, pooling, reshape
 from nn.embedding import embedding
 
@@ -371,3 +371,24 @@ def test_a_small_convolutional_network_learns() -> None:
         loss.backward()
         optimizer.step()
     assert np.all(model.eval()(images).numpy().argmax(1) == labels)
+
+
+def test_whole_numbers_are_normalised_and_dropped_as_floats() -> None:
+    whole = np.arange(12).reshape(2, 3, 2)
+    makers: tuple[Any, ...] = (
+        lambda rng: nn.RMSNorm(2),
+        lambda rng: nn.Dropout(generator=rng),
+        lambda rng: nn.Dropout2d(generator=rng),
+    )
+    for make in makers:
+        ours, expected = (make(np.random.default_rng(0))(x) for x in (whole, whole.astype(np.float64)))
+        np.testing.assert_array_equal(graph.data_of(ours), graph.data_of(expected))
+
+
+def test_flatten_says_which_axes_it_misses() -> None:
+    with pytest.raises(
+        nn.ShapeError, match=r"Flatten\(start_dim=1, end_dim=-1\) expected axes from 1 to -1, got \(3,\)"
+    ):
+        nn.Flatten()(np.ones(3))
+    with pytest.raises(IndexError, match=r"shape \(3, 2\) has no axes from 0 to 2"):
+        nn.functional.flatten(np.ones((3, 2)), 0, 2)
