@@ -32,8 +32,8 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):  # type: ignore[misc]
         Makes the network: ``module(n_features, n_outputs)`` returns a Module that gives a logit an output: one for
         two classes, otherwise one a class. A Module itself is copied and its weights are where training begins. By
         default `nn.MLP` of the next four parameters.
-    hidden : sequence of int, optional
-        The sizes of the hidden layers.
+    hidden : int or sequence of int, optional
+        The sizes of the hidden layers; an int is a single one.
     activation : str or callable, optional
         ``"relu"``, ``"tanh"`` ... (`nn.activation` in lower case), or what makes a Module.
     dropout : float, optional
@@ -103,7 +103,7 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNet):  # type: ignore[misc]
         self,
         module: Any = None,
         *,
-        hidden: Sequence[int] = (100,),
+        hidden: int | Sequence[int] = (100,),
         activation: Any = "relu",
         dropout: float = 0.0,
         batch_norm: bool = False,

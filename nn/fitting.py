@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +30,7 @@ from nn.module import Module
 from nn.run import Run
 from nn.train import predict
 
-__all__ = ["FLOATS", "NeuralNet", "WeightedRun", "as_column"]
+__all__ = ["FLOATS", "NeuralNet", "WeightedRun", "as_column", "check_settings"]
 
 Array = np.ndarray[Any, Any]
 FLOATS = (np.float64, np.float32)
@@ -48,7 +50,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
         self,
         module: Any = None,
         *,
-        hidden: Sequence[int] = (100,),
+        hidden: int | Sequence[int] = (100,),
         activation: Any = "relu",
         dropout: float = 0.0,
         batch_norm: bool = False,
@@ -101,6 +103,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
         sample_weight : array_like, optional
             Shape (n_samples,); a sample of weight 0 is as good as absent.
         """
+        check_settings(self)
         resumed = self.warm_start and hasattr(self, "module_")
         X, y = self._validated(X, y, reset=not resumed)
         targets = self._targets(y, None, anew=not resumed)
@@ -109,6 +112,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
         return self._train(X, y, targets, self._weights(X, y, sample_weight), self.max_epochs, self.early_stopping)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        check_settings(self)
         anew = not hasattr(self, "module_")
         X, y = self._validated(X, y, reset=anew)
         targets = self._targets(y, classes, anew=anew)
@@ -166,7 +170,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
             made: Callable[[], Module] = self.activation if callable(self.activation) else _ACTIVATIONS[self.activation]
             return MLP(
                 inputs,
-                self.hidden,
+                (self.hidden,) if isinstance(self.hidden, Integral) else self.hidden,
                 outputs,
                 activation=made,
                 dropout=self.dropout,
@@ -202,12 +206,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
         columns = (X, targets) if weights is None else (X, targets, weights)
         validation = None
         if early_stopping:
-            rows, held_out = train_test_split(
-                np.arange(len(X)),
-                test_size=self.validation_fraction,
-                random_state=int(self._generator.integers(2**31)),
-                stratify=self._stratification(y),
-            )
+            rows, held_out = self._split(len(X), self._stratification(y))
             parts = [column[held_out] for column in columns]
             columns = tuple(column[rows] for column in columns)
             validation = self._loader(parts, shuffle=False)
@@ -228,6 +227,17 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
         if run.halted:
             warnings.warn("Training interrupted by user.", ConvergenceWarning, stacklevel=3)
         return self
+
+    def _split(self, n: int, classes: Array | None) -> list[Array]:
+        """Return which samples train and which are held out: in the proportions of the classes if there are enough."""
+        size = math.ceil(self.validation_fraction * n)
+        if classes is not None:
+            counts = np.unique(classes, return_counts=True)[1]
+            size = max(size, len(counts))
+            classes = classes if counts.min() > 1 and n - size >= len(counts) else None
+        seed = int(self._generator.integers(2**31))
+        parts: list[Array] = train_test_split(np.arange(n), test_size=size, random_state=seed, stratify=classes)
+        return parts
 
     def _stopping(self, epochs: int, early_stopping: bool) -> list[EarlyStopping]:
         if early_stopping:
@@ -275,6 +285,38 @@ class WeightedRun(Run):
         losses = each(output, target)
         weight = np.reshape(weight, (len(weight), *(1,) * (losses.ndim - 1)))
         return ops.mean(losses * weight), output, target
+
+
+def _whole(x: Any) -> bool:
+    return isinstance(x, Integral) and x > 0
+
+
+def _in_row(x: Any) -> bool:
+    return not isinstance(x, str) and np.ndim(x) == 1 and all(map(_whole, x))
+
+
+# What a setting is to be, in words, and whether it is.
+_SETTINGS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "module": ("None, a Module or callable", lambda x: x is None or callable(x)),
+    "hidden": ("a positive integer or a sequence of them", lambda x: _whole(x) or _in_row(x)),
+    "criterion": ("'auto' or callable", lambda x: callable(x) or (isinstance(x, str) and x == "auto")),
+    "max_epochs": ("a positive integer", _whole),
+    "batch_size": ("'auto' or a positive integer", lambda x: _whole(x) or (isinstance(x, str) and x == "auto")),
+    "patience": ("a positive integer", _whole),
+    "validation_fraction": ("a number between 0 and 1", lambda x: isinstance(x, Real) and 0 < x < 1),
+    "callbacks": (
+        "None or a sequence of callbacks",
+        lambda x: x is None or (np.iterable(x) and not isinstance(x, str)),
+    ),
+}
+
+
+def check_settings(estimator: NeuralNet) -> None:
+    """Refuse settings that could only fail later, and less clearly."""
+    for name, (expected, fits) in _SETTINGS.items():
+        x = getattr(estimator, name)
+        if not fits(x):
+            raise ValueError(f"{name} of {type(estimator).__name__} must be {expected}, got {x!r}")
 
 
 def as_column(y: Array) -> Array:

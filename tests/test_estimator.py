@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from functools import partial
 from typing import Any
 
@@ -281,3 +282,35 @@ def test_progress_is_shown_on_demand(capsys: pytest.CaptureFixture[str]) -> None
     pytest.importorskip("tqdm")
     NeuralNetRegressor(hidden=(4,), max_epochs=2, verbose=1).fit(*LINE)
     assert "epoch 2/2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("module", "mlp"), ("criterion", "mse"), ("callbacks", "csv"), ("batch_size", 0), ("batch_size", "all")),
+        *(("hidden", (8, 0)), ("hidden", "8"), ("hidden", -1), ("max_epochs", 0), ("max_epochs", 2.5)),
+        *(("patience", 0), ("validation_fraction", 1.0), ("validation_fraction", "0.1")),
+    ],
+)
+def test_settings_that_cannot_be_are_named(name: str, wrong: Any) -> None:
+    x, y = make_moons(20, random_state=0)
+    for made in (NeuralNetClassifier, NeuralNetRegressor):
+        estimator = made().set_params(**{name: wrong})
+        message = f"^{name} of {made.__name__} must be .*, got {re.escape(repr(wrong))}$"
+        for train in (estimator.fit, estimator.partial_fit):
+            with pytest.raises(ValueError, match=message):
+                train(x, y)
+
+
+def test_hidden_may_be_a_single_number() -> None:
+    x, y = make_moons(40, random_state=0)
+    single, sequence = (NeuralNetClassifier(hidden=h, max_epochs=2, random_state=0).fit(x, y) for h in (7, (7,)))
+    np.testing.assert_array_equal(single.predict_proba(x), sequence.predict_proba(x))
+
+
+@pytest.mark.parametrize("counts", [(7, 7, 7), (20, 1, 1), (3, 2, 2), (2, 2)])
+def test_early_stopping_on_few_samples(counts: tuple[int, ...]) -> None:
+    y = np.repeat(np.arange(len(counts)), counts)
+    x = np.random.default_rng(0).normal(size=(len(y), 3))
+    model = NeuralNetClassifier(early_stopping=True, max_epochs=3, random_state=0).fit(x, y)
+    assert np.isfinite(model.history_["val_loss"]).all()
