@@ -183,7 +183,7 @@ def _scaled(direction: Any, slope: Any, singular: bool) -> Any:
     if singular and isinstance(slope, Node) and modes.tape() is not None:  # without a look at the numbers
         unbounded: Any = np.logical_not(np.isfinite(slope))  # type: ignore[call-overload]
         hidden: Any = np.logical_and(np.equal(direction, 0), unbounded)
-        slope = np.where(hidden, 0, slope)
+        slope = np.where(hidden, 0, slope)  # type: ignore[call-overload]
     elif singular:
         finite = np.isfinite(data_of(slope))
         if not np.all(finite):

@@ -43,7 +43,7 @@ class _Call(NamedTuple):
     op: Op
     lanes: Sequence[Lane]
     params: dict[str, Any]
-    count: int
+    samples: int
     shape: Shape
 
     @property
@@ -79,7 +79,7 @@ def _padded(lane: Lane, ndim: int) -> Any:
 
 def _one_by_one(call: _Call) -> Any:
     results = []
-    for i in range(call.count):
+    for i in range(call.samples):
         own = [ops.getitem(lane.value, i) if lane.many else lane.value for lane in call.lanes]
         results.append(call.on(*own, **call.params))
     return ops.stack(results)
@@ -114,11 +114,11 @@ def _over_axes(call: _Call) -> Any:
 
 def _same_shape_out(call: _Call) -> Any:
     """Reshape and the like: to the known shape of a sample's result."""
-    return ops.reshape(call.lanes[0].value, (call.count, *call.shape))
+    return ops.reshape(call.lanes[0].value, (call.samples, *call.shape))
 
 
 def _broadcast(call: _Call) -> Any:
-    return ops.broadcast_to(_padded(call.lanes[0], len(call.shape)), (call.count, *call.shape))
+    return ops.broadcast_to(_padded(call.lanes[0], len(call.shape)), (call.samples, *call.shape))
 
 
 def _transpose(call: _Call) -> Any:
@@ -157,12 +157,12 @@ def _getitem(call: _Call) -> Any:
 
 
 def _joined(call: _Call) -> Any:
-    return call.on(*(spread(lane, call.count) for lane in call.lanes), axis=_shifted(call.params["axis"]))
+    return call.on(*(spread(lane, call.samples) for lane in call.lanes), axis=_shifted(call.params["axis"]))
 
 
 def _from_values(call: _Call) -> Any:
-    columns = ops.stack([spread(lane, call.count) for lane in call.lanes], axis=-1)
-    return ops.reshape(columns, (call.count, *call.shape))
+    columns = ops.stack([spread(lane, call.samples) for lane in call.lanes], axis=-1)
+    return ops.reshape(columns, (call.samples, *call.shape))
 
 
 def _entry(call: _Call) -> Any:
@@ -174,7 +174,7 @@ def _matmul(call: _Call) -> Any:
     left = Lane(_expanded(a, -2), (1, *a.shape), a.many) if len(a.shape) == 1 else a
     right = Lane(_expanded(b, -1), (*b.shape, 1), b.many) if len(b.shape) == 1 else b
     ndim = max(len(left.shape), len(right.shape))
-    return ops.reshape(ops.matmul(*aligned((left, right), ndim)), (call.count, *call.shape))
+    return ops.reshape(ops.matmul(*aligned((left, right), ndim)), (call.samples, *call.shape))
 
 
 def _expanded(lane: Lane, axis: int) -> Any:
@@ -204,7 +204,7 @@ def _loss(entry: Callable[[Any], Any]) -> Callable[[_Call], Any]:
 
     def rule(call: _Call) -> Any:
         shape = np.broadcast_shapes(*(lane.shape for lane in call.lanes))
-        entries = entry(ops.subtract(*(_whole(lane, shape, call.count) for lane in call.lanes)))
+        entries = entry(ops.subtract(*(_whole(lane, shape, call.samples) for lane in call.lanes)))
         reduce = ops.mean if call.params["reduction"] == "mean" else ops.sum
         return reduce(entries, axis=tuple(range(1, len(shape) + 1))) if shape else entries
 
@@ -220,9 +220,9 @@ def _images(call: _Call) -> Any:
     x, *others = call.lanes
     if not x.many or any(lane.many for lane in others):
         return None
-    merged = ops.reshape(x.value, (call.count * x.shape[0], *x.shape[1:]))
+    merged = ops.reshape(x.value, (call.samples * x.shape[0], *x.shape[1:]))
     result = call.on(merged, *(lane.value for lane in others), **call.params)
-    return ops.reshape(result, (call.count, *call.shape))
+    return ops.reshape(result, (call.samples, *call.shape))
 
 
 _RULES: dict[str, Callable[[_Call], Any]] = {

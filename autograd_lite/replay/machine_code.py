@@ -179,9 +179,9 @@ def _group(
         owner, offset, strides = _place(plan, s.write)
         kept = iter(strides)
         rows.append(_Access(s.read, owner, offset, tuple(0 if a in s.axes else next(kept) for a in range(len(shape)))))
-    dims, strides = _inner_longest(*_collapsed(shape, [r.strides for r in rows]))
-    for row, new in zip(rows, strides, strict=True):
-        row.strides = new
+    dims, walked = _inner_longest(*_collapsed(shape, [r.strides for r in rows]))
+    for row, steps_of_row in zip(rows, walked, strict=True):
+        row.strides = steps_of_row
 
     whole = contiguous(tuple(dims))
     loads, written, folded = rows[: len(outside)], rows[len(outside) : len(outside) + len(stores)], rows[-len(sums) :]
