@@ -10,7 +10,6 @@ import math
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -28,9 +27,10 @@ from nn.history import History
 from nn.mlp import MLP
 from nn.module import Module
 from nn.run import Run
+from nn.settings import check_settings
 from nn.train import predict
 
-__all__ = ["FLOATS", "NeuralNet", "WeightedRun", "as_column", "check_settings"]
+__all__ = ["FLOATS", "NeuralNet", "WeightedRun", "as_column"]
 
 Array = np.ndarray[Any, Any]
 FLOATS = (np.float64, np.float32)
@@ -170,7 +170,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
             made: Callable[[], Module] = self.activation if callable(self.activation) else _ACTIVATIONS[self.activation]
             return MLP(
                 inputs,
-                (self.hidden,) if isinstance(self.hidden, Integral) else self.hidden,
+                (self.hidden,) if isinstance(self.hidden, (int, np.integer)) else self.hidden,
                 outputs,
                 activation=made,
                 dropout=self.dropout,
@@ -203,7 +203,7 @@ class NeuralNet(BaseEstimator):  # type: ignore[misc]
         epochs: int,
         early_stopping: bool,
     ) -> Self:
-        columns = (X, targets) if weights is None else (X, targets, weights)
+        columns: tuple[Array, ...] = (X, targets) if weights is None else (X, targets, weights)
         validation = None
         if early_stopping:
             rows, held_out = self._split(len(X), self._stratification(y))
@@ -285,38 +285,6 @@ class WeightedRun(Run):
         losses = each(output, target)
         weight = np.reshape(weight, (len(weight), *(1,) * (losses.ndim - 1)))
         return ops.mean(losses * weight), output, target
-
-
-def _whole(x: Any) -> bool:
-    return isinstance(x, Integral) and x > 0
-
-
-def _in_row(x: Any) -> bool:
-    return not isinstance(x, str) and np.ndim(x) == 1 and all(map(_whole, x))
-
-
-# What a setting is to be, in words, and whether it is.
-_SETTINGS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "module": ("None, a Module or callable", lambda x: x is None or callable(x)),
-    "hidden": ("a positive integer or a sequence of them", lambda x: _whole(x) or _in_row(x)),
-    "criterion": ("'auto' or callable", lambda x: callable(x) or (isinstance(x, str) and x == "auto")),
-    "max_epochs": ("a positive integer", _whole),
-    "batch_size": ("'auto' or a positive integer", lambda x: _whole(x) or (isinstance(x, str) and x == "auto")),
-    "patience": ("a positive integer", _whole),
-    "validation_fraction": ("a number between 0 and 1", lambda x: isinstance(x, Real) and 0 < x < 1),
-    "callbacks": (
-        "None or a sequence of callbacks",
-        lambda x: x is None or (np.iterable(x) and not isinstance(x, str)),
-    ),
-}
-
-
-def check_settings(estimator: NeuralNet) -> None:
-    """Refuse settings that could only fail later, and less clearly."""
-    for name, (expected, fits) in _SETTINGS.items():
-        x = getattr(estimator, name)
-        if not fits(x):
-            raise ValueError(f"{name} of {type(estimator).__name__} must be {expected}, got {x!r}")
 
 
 def as_column(y: Array) -> Array:
