@@ -104,6 +104,7 @@ OF_TENSORS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]
     "add a number": (lambda x, v: x + 2.0, lambda x, v: (x, 2.0), {}),
     "multiply by an array": (lambda x, v: x * T, lambda x, v: (x, T), {}),
     "multiply a list": (lambda x, v: ops.multiply([[1.0, 2.0]], x), lambda x, v: (T[:1], x), {}),
+    "multiply by a list": (lambda x, v: ops.multiply(x, [[1.0, 2.0]]), lambda x, v: (x, T[:1]), {}),
     "transpose": (lambda x, v: x.T, lambda x, v: (x,), {"axes": None}),
     "at_set some": (lambda x, v: x.at[0].set(v), lambda x, v: (x, v), {"index": 0}),
 }
@@ -157,7 +158,7 @@ LEAVING_TENSORS: dict[str, tuple[Callable[[Any], Any], Any]] = {
 
 
 @pytest.mark.parametrize("way", LEAVING)
-def test_ways_out_of_a_value_are_told(way: str) -> None:
+def test_leaving_a_value_is_told(way: str) -> None:
     f, expected = LEAVING[way]
     x = Value(2.5)
     with listening() as tape:
@@ -166,7 +167,7 @@ def test_ways_out_of_a_value_are_told(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", [*LEAVING, *LEAVING_TENSORS])
-def test_ways_out_of_a_tensor_are_told_first(way: str) -> None:
+def test_leaving_a_tensor_is_told_first(way: str) -> None:
     f, expected = {**LEAVING, **LEAVING_TENSORS}[way]
     x = Tensor(np.array(2.5))
     with listening() as tape:

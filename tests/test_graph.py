@@ -414,3 +414,39 @@ def test_each_write_counts_once():
     x, before = Tensor([1.0], requires_grad=True), graph.writes.count
     graph.mark_written((x,))
     assert graph.writes.count == x._epoch == before + 1
+
+
+class TestWhatANodeKeeps:
+    @pytest.mark.parametrize("number", [2, 2.0])
+    def test_a_number_is_kept_in_the_dtype_of_the_result(self, number):
+        t = Tensor(np.ones(2, np.float32), requires_grad=True)
+        assert type((t * number).operands[1]) is np.float32
+
+    def test_indices_within_a_tuple_are_copied(self):
+        x, rows = leaf(Tensor, np.zeros((3, 2))), np.array([0, 1])
+        y = x[rows, 1]
+        rows[:] = 2
+        np.sum(y).backward()
+        assert x.grad.tolist() == [[0.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
+
+    def test_leaves_may_be_written_without_recording(self):
+        v, t = Value(1.0), leaf(Tensor, [1.0])
+        with ag.no_grad():
+            v.data = 2.0
+            t.data = [3.0]
+        assert (v.data, t.data.tolist()) == (2.0, [3.0])
+
+    def test_operands_that_are_no_nodes(self):
+        class Symbol:
+            is_symbolic = True
+            dtype = np.dtype(np.float64)
+
+        symbol, array = Symbol(), np.ones(2)
+        assert graph.plain(symbol) is symbol
+        assert graph.plain(array) is array
+        assert type(graph.plain(np.float32(2.0))) is np.float32
+        assert type(graph.operand([1.0, 2.0])) is np.ndarray
+
+    def test_unbroadcasting_looks_at_the_axis_itself(self):
+        np.testing.assert_array_equal(graph.unbroadcast(np.ones((1, 3, 5)), (3, 1)), np.full((3, 1), 5.0))
+        np.testing.assert_array_equal(graph.unbroadcast(np.ones((2, 3, 1)), (3, 1)), np.full((3, 1), 2.0))

@@ -315,3 +315,166 @@ class TestPython:
         Tensor(values * values).sum().backward()
         np.testing.assert_array_equal(t.grad, 2 * t.numpy())
         assert Tensor(3.0).to_values().shape == ()
+
+
+class TestWhatATensorIsMadeOf:
+    def test_a_leaf_has_no_past(self):
+        for t in (Tensor([1.0]), Tensor.wrap(np.ones(2)), tracked().detach()):
+            assert (t.op, t.operands, t.edges, t.args, t.params) == (None, (), (), (), {})
+            assert t.requires_grad is False
+
+    def test_a_label_is_kept(self):
+        assert Tensor([1.0], label="w").label == "w"
+
+    def test_a_copy_is_connected_only_to_what_is_tracked_and_recorded(self):
+        x = tracked(dtype=np.float32)
+        copied = Tensor(x)
+        assert copied.dtype == np.float32
+        assert copied.operands == (x,)
+        with ag.no_grad():
+            assert Tensor(x).op is None
+        assert Tensor(Tensor([1.0])).op is None
+        assert not Tensor(Tensor([1.0])).requires_grad
+
+    def test_a_copy_in_another_dtype(self):
+        x = tracked()
+        narrow = Tensor(x, dtype=np.float32)
+        assert (narrow.dtype, narrow.operands[0].dtype) == (np.float32, np.float32)
+        np.sum(narrow * narrow).backward()
+        assert x.grad.dtype == np.float64
+        assert Tensor(Tensor([1.0]), dtype=np.float32).dtype == np.float32
+
+    def test_object_arrays_keep_their_shape_and_that_of_their_tensors(self):
+        a, b = tracked([1.0, 2.0]), tracked([3.0, 4.0])
+        for nodes in ([[a], [b]], [[a, b]], [[a]]):
+            data = np.empty(np.shape([[0 for _ in row] for row in nodes]), dtype=object)
+            for i, row in enumerate(nodes):
+                for j, node in enumerate(row):
+                    data[i, j] = node
+            t = Tensor(data)
+            assert t.tolist() == [[node.tolist() for node in row] for row in nodes]
+            assert t.requires_grad
+        numbers = np.array([[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]], dtype=object)
+        assert Tensor(numbers).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+        assert Tensor([Value(1.0), 2.0]).operands[0].params == {"shape": (2,)}
+
+    def test_the_entries_of_what_is_not_recorded_are_leaves(self):
+        assert [(type(v), v.op, v.data) for v in Tensor([1.0, 2.0]).to_values()] == [
+            (Value, None, 1.0),
+            (Value, None, 2.0),
+        ]
+        x = tracked()
+        with ag.no_grad():
+            assert x.to_values()[1].op is None
+        assert x.to_values()[1].op is not None
+
+
+class TestSeeds:
+    def test_a_single_entry_is_seeded_in_its_own_shape(self):
+        x, seen = tracked([[2.0]]), []
+        y = x * 3
+        y.register_hook(lambda g: seen.append(np.shape(g)))
+        y.backward()
+        assert seen == [(1, 1)]
+        assert x.grad.tolist() == [[3.0]]
+
+    def test_recorded_gradients_are_tensors(self):
+        x = tracked([[2.0]])
+        (x * 3).backward(create_graph=True)
+        assert type(x.grad) is Tensor
+        x, seed = tracked([1.0, 2.0]), tracked([1.0, 1.0])
+        (x * x).backward(seed, create_graph=True)
+        np.sum(x.grad).backward()
+        assert seed.grad.tolist() == [2.0, 4.0]
+
+    def test_dtypes_of_a_given_gradient(self):
+        x = tracked(dtype=np.float32)
+        (x * 2).backward(np.ones(3))
+        assert x.grad.dtype == np.float32
+        with pytest.raises(GradientError, match="gradient has dtype float64, but the tensor has dtype int64"):
+            Tensor(np.array([1, 2], dtype=np.int64)).backward(np.ones(2))
+        with pytest.raises(GradientError, match="gradient has dtype complex128"):
+            (x * 2).backward(np.ones(3) * 1j)
+
+    def test_a_result_keeps_its_gradient_where_it_is_told_to(self):
+        x = tracked()
+        kept, forgotten = x * 2, x * 3
+        kept.retain_grad()
+        np.sum(kept * forgotten).backward()
+        assert kept.grad.tolist() == [3.0, 6.0, 9.0]
+        assert forgotten.grad is None
+
+    def test_switching_gives_truth_values(self):
+        t = Tensor([1.0])
+        assert t.requires_grad_().requires_grad is True
+        assert t.requires_grad_(False).requires_grad is False
+
+
+class TestMethodsWithSeveralForms:
+    A = np.arange(24.0).reshape(2, 3, 4)
+
+    @pytest.mark.parametrize(
+        "f",
+        [
+            lambda t: t.reshape((4, 6)),
+            lambda t: t.reshape(4, 6),
+            lambda t: t.reshape(-1),
+            lambda t: t.transpose(),
+            lambda t: t.transpose(2, 0, 1),
+            lambda t: t.transpose((2, 0, 1)),
+            lambda t: t.flatten(),
+            lambda t: t.flatten().transpose(0) if isinstance(t, Tensor) else t.flatten(),
+        ],
+    )
+    def test_shapes_are_given_as_numpy_takes_them(self, f):
+        np.testing.assert_array_equal(f(Tensor(self.A)).numpy(), f(self.A))
+
+    def test_a_square_is_not_a_power(self):
+        x = tracked()
+        assert [(x**n).op.name for n in (2, 2.0, 3, np.float64(2))] == ["square", "square", "power", "power"]
+
+    def test_matmul_leaves_what_is_no_array_to_the_other_side(self):
+        class Other:
+            def __matmul__(self, x):
+                return NotImplemented
+
+            def __rmatmul__(self, x):
+                return "other"
+
+        x = tracked()
+        assert x @ Other() == "other"
+        for f in (lambda: Other() @ x, lambda: [1.0, 2.0, 3.0] @ x, lambda: x @ 2.0):
+            with pytest.raises(TypeError, match="unsupported operand"):
+                f()
+        a = np.arange(6.0).reshape(2, 3)
+        y = x.__rmatmul__(a)
+        assert y.operands[1] is x
+        assert y.tolist() == (a @ [1.0, 2.0, 3.0]).tolist()
+
+    def test_an_array_of_it_is_a_view_unless_another_is_asked_for(self):
+        for dtype in (np.float64, np.float32, np.int64):
+            t = Tensor(np.array([1, 2], dtype=dtype))
+            assert np.shares_memory(t.__array__(), t._data)
+            assert np.shares_memory(t.__array__(dtype), t._data)
+            copied = t.__array__(copy=True)
+            assert copied.dtype == dtype
+            assert not np.shares_memory(copied, t._data)
+            assert t.__array__(np.float16).dtype == np.float16
+
+    def test_a_copy_of_it_keeps_its_layout(self):
+        assert Tensor(self.A).T._data.flags.f_contiguous
+
+    def test_shallow_copies(self):
+        x = tracked()
+        other = copy.copy(x)
+        assert other.tolist() == x.tolist()
+        assert other is not x
+
+    def test_repr_to_the_letter(self):
+        assert repr(Tensor([0.123456])) == "Tensor([0.1235])"
+        assert repr(Tensor([[1.0, 2.0], [3.0, 4.0]])) == "Tensor([[1., 2.],\n        [3., 4.]])"
+        assert "..." not in repr(Tensor(np.zeros(50)))
+        assert "..." in repr(Tensor(np.zeros(51)))
+
+    def test_a_width_pads_what_has_several_entries(self):
+        assert f"{Tensor([1.0, 2.0]):>20}" == "    Tensor([1., 2.])"

@@ -2,6 +2,7 @@
 
 import math
 import operator
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -342,3 +343,24 @@ def test_sums_with_the_number_on_the_left():
     for z in (1 + x, 1.0 + x, np.float64(1) + x, 3 * x - 3, np.int64(3) - (x - x) * y):
         assert type(z) is Value
         assert z.data == 3.0
+
+
+class TestOperandsAsKept:
+    def test_numbers_are_floats_whatever_they_came_as(self):
+        v, a = Value(2.0), np.array(3.0)
+        for other in (np.float32(3.0), np.float64(3.0), np.int64(3), a):
+            y = v * other
+            assert type(y.operands[1]) is float
+        y = v * a
+        a[...] = 7.0
+        y.backward()
+        assert v.grad == 3.0
+
+    def test_every_count_of_operands_survives_pickling(self):
+        x, y = Value(2.0), Value(3.0)
+        for z, operands in ((x.exp(), [2.0]), (x - y, [2.0, 3.0]), (ag.where(1.0, x, y), [1.0, 2.0, 3.0])):
+            again = pickle.loads(pickle.dumps(z))
+            assert again.op is z.op
+            assert again.args == operands
+            again.backward()
+            assert again._prev[0].grad is not None
