@@ -88,6 +88,10 @@ class Run:
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.metrics = _named(metrics, loss)
+        callbacks = list(callbacks)
+        for c in callbacks:
+            if not isinstance(c, Callback) and (not callable(c) or isinstance(c, type)):
+                raise TypeError(f"a callback is a Callback or a function of the run, made already, got {c!r}")
         listeners = [c if isinstance(c, Callback) else AfterEpoch(c) for c in callbacks]
         self.callbacks = sorted(listeners, key=lambda c: c.order)
         self.leads = all(c.leads for c in self.callbacks)
@@ -130,7 +134,11 @@ class Run:
         ------
         AnomalyError
             When a loss or a gradient is not finite: names the op that made it so. The weights are those before.
+        ValueError
+            When there is no batch.
         """
+        if not len(loader):
+            raise ValueError("there is no batch to train on: the data is empty, or drop_last leaves nothing of it")
         self.loader, self.epochs = loader, self.epoch + epochs
         self.stop = self.interrupted = self.halted = False
         self.tell("on_train_begin")

@@ -376,3 +376,18 @@ def test_the_bar_shows_the_time_left(capsys: pytest.CaptureFixture[str]) -> None
     bar = capsys.readouterr().err
     for text in ("epoch 4/4", "loss=", "twice=2", "lr=0.1", "4/4 [", "<"):
         assert text in bar
+
+
+@pytest.mark.parametrize("wrong", [3, nn.callbacks.EarlyStopping])
+def test_what_is_no_callback_is_refused_at_once(wrong: Any) -> None:
+    model, optimizer = linear()
+    with pytest.raises(TypeError, match="a callback is a Callback or a function of the run, made already, got"):
+        quietly(model, optimizer, wrong)
+
+
+def test_training_without_a_batch_is_refused() -> None:
+    model, optimizer = linear()
+    x, y = line(3)
+    for data in ((x[:0], y[:0]), nn.DataLoader(nn.TensorDataset(x, y), 4, drop_last=True)):
+        with pytest.raises(ValueError, match="there is no batch to train on"):
+            fit(model, nn.MSELoss(), optimizer, data, epochs=1, progress=False)
