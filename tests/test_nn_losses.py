@@ -109,6 +109,7 @@ def test_focal_loss_without_focus_is_cross_entropy(shape: tuple[int, ...], reduc
         (lambda: F.huber_loss([1.0, 2.0], [[1.0], [2.0]]), r"huber_loss: predictions of shape \(2,\) and targets"),
         (lambda: F.huber_loss([1.0], [1.0], delta=0.0), "non-positive values for delta"),
         (lambda: F.smooth_l1_loss([1.0], [1.0], beta=-1.0), "negative values for beta"),
+        (lambda: F.smooth_l1_loss([1.0], [[1.0]]), "smooth_l1_loss: predictions of shape"),
         (lambda: F.hinge_loss([1.0], [0]), "targets must be 1 or -1; for labels 0 and 1"),
         (lambda: F.hinge_embedding_loss([1.0], [2]), "targets must be 1 or -1"),
         (lambda: F.cosine_embedding_loss([[1.0]], [[1.0]], 1), "expected inputs of shape"),
