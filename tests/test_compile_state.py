@@ -11,7 +11,7 @@ import pytest
 import autograd_lite as ag
 import nn
 from autograd_lite import Tensor, Value
-from tests.compiling import compare, parameters_of
+from tests.compiling import assert_same, compare, parameters_of
 
 RNG = np.random.default_rng(0)
 
@@ -280,3 +280,30 @@ def test_value_and_tensor_in_one_graph() -> None:
         return step, parameters_of(s, w)
 
     compare(make, [(normal(2, 2), float(normal())) for _ in range(6)], rtol=1e-13)
+
+
+TRANSFORMED: dict[str, Callable[[Any], Any]] = {
+    "grad": lambda x: ag.grad(lambda a: np.sum(a * a * a))(x),
+    "an argument that is not used": lambda x: ag.grad(lambda a, b: np.sum(b * b), (0, 1))(x, x),
+    "grad of grad": lambda x: ag.grad(lambda a: np.sum(ag.grad(lambda b: np.sum(b * b * b))(a) * a))(x),
+    "vjp": lambda x: ag.vjp(lambda a: a * a, x)[1](x * 3.0),
+    "vjp of a constant": lambda x: ag.vjp(lambda a: a * a, x)[1](np.ones(np.shape(x))),
+    "jvp": lambda x: ag.jvp(lambda a: a * a, (x,), (x * 3.0,)),
+    "jvp of a constant": lambda x: ag.jvp(lambda a: a * a, (x,), (np.ones(np.shape(x)),)),
+    "jacobian": lambda x: ag.jacobian(lambda a: a * a * 2.0)(x),
+    "constants": lambda x: (x, ag.grad(lambda a: a * a)(3.0)),
+    "hvp": lambda x: ag.hvp(lambda a: np.sum(a * a * a), (x,), (x,)),
+}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [float, Value, lambda n: np.array([n, 2 * n]), lambda n: Tensor([n, -n], requires_grad=True)],
+    ids=["float", "Value", "array", "Tensor"],
+)
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_transforms_give_the_same_faces_compiled(name: str, make: Callable[[float], Any]) -> None:
+    f = TRANSFORMED[name]
+    step = ag.compile(f, backend="plain")
+    for number in (2.0, 3.0, -1.5):
+        assert_same(step(make(number)), f(make(number)), rtol=1e-14)

@@ -1,5 +1,6 @@
 """vjp, jvp, grad, value_and_grad, jacobian, hessian, hvp: values, nesting, containers, faces, errors."""
 
+import array
 import math
 from collections import namedtuple
 
@@ -394,3 +395,72 @@ class TestWhatTheFacesAllow:
         calls.clear()
         jacobian(lambda x: np.concatenate([same(x), x]), mode="reverse")(X)
         assert set(calls) == {"reverse"}
+
+
+class TestFacesOfEachDerivative:
+    """What goes in decides what comes out, derivatives that are zero included."""
+
+    @pytest.mark.parametrize(
+        ("make", "kind"),
+        [(float, float), (np.array, np.ndarray), (Value, Value), (Tensor, Tensor)],
+        ids=["float", "array", "Value", "Tensor"],
+    )
+    def test_gradients_have_the_face_of_their_argument(self, make, kind):
+        used, unused = grad(lambda a, b: a * a * 2.0, (0, 1))(make(3.0), make(4.0))
+        assert [type(used), type(unused)] == [kind, kind]
+        assert [float(used), float(unused)] == [12.0, 0.0]
+        value, tangent = jvp(lambda a: a * a, (make(3.0),), (2.0,))
+        assert [float(value), float(tangent)] == [9.0, 12.0]
+
+    @pytest.mark.parametrize(
+        "x", [Tensor(2.0), array.array("d", [1.0, 2.0]), Tensor([1.0])], ids=["0-d", "array.array", "1-d"]
+    )
+    def test_what_is_no_float_is_entered_as_a_tensor(self, x):
+        seen = []
+
+        def f(t):
+            seen.append(type(t))
+            return np.sum(t * t)
+
+        assert np.sum(np.asarray(grad(f)(x))) == 2 * np.sum(np.asarray(x))
+        assert seen == [Tensor]
+
+    def test_the_shapes_of_what_is_no_number_are_told(self):
+        with pytest.raises(GradientError, match=r"returned 2 of shape \(3,\), \(\)"):
+            grad(lambda x: (x * 2, np.sum(x)))(X)
+
+    @pytest.mark.parametrize("cotangent", [Tensor(X), X.astype(np.float32), Tensor(X.astype(np.float32))])
+    def test_untracked_cotangents_are_read_as_arrays(self, cotangent):
+        _, pull = vjp(lambda x: x * 2.0, X)
+        got = pull(cotangent)[0]
+        assert type(got) is np.ndarray
+        np.testing.assert_array_equal(got, 2.0 * np.asarray(cotangent, dtype=np.float64))
+
+    @pytest.mark.parametrize("x", [3.0, np.array(3.0)], ids=["float", "array"])
+    @pytest.mark.parametrize("c", [2.0, np.array(2.0)], ids=["float", "array"])
+    def test_cotangents_that_are_traced_may_have_the_other_face(self, c, x):
+        seen = []
+
+        def f(c):
+            _, pull = vjp(lambda z: (seen.append(type(z)), z * z)[1], x)
+            g = pull(c)[0]
+            seen.append(type(g))
+            return g * g
+
+        assert float(grad(f)(c)) == 2 * 6.0 * 6.0 * 2.0
+        assert seen[0] is seen[1]
+
+    def test_a_constant_derivative_inside_another_is_no_part_of_its_graph(self):
+        inner = []
+
+        def f(z):
+            inner.extend(grad(lambda a: a**3)(x) for x in (2.0, Tensor(2.0), Tensor(2.0, requires_grad=True)))
+            return z * 2.0
+
+        assert grad(f)(1.0) == 2.0
+        assert [type(g) for g in inner] == [float, Tensor, Tensor]
+        assert [float(g) for g in inner[:2]] == [12.0, 12.0]
+        assert [g.requires_grad for g in inner[1:]] == [False, True]
+        with ag.no_grad():
+            g = grad(lambda a: a**3)(Tensor(2.0, requires_grad=True))
+            assert (type(g), g.requires_grad) == (Tensor, False)
