@@ -38,12 +38,12 @@ class _Trace:
         finally:
             tracing.reset(token)
         self.outputs, self.rebuild_outputs = flatten(self.result)
-        self.outer = any(map(_tracked, self.primals))
+        self.traced = self.outer = any(map(_tracked, self.primals))
         inputs = frozenset(self.inputs)
         self.order = graph.topological([y for y in self.outputs if _tracked(y)], inputs)
         outer = (n for n in self.order if n.op is None and n._epoch < start and n not in inputs)
         self.open = is_recording() and any(map(_tracked, outer))
-        self.recorded = self.outer or self.open or tracing.get() > 0
+        self.nested = tracing.get() > 0
 
     def pull(self, cotangents: Sequence[Any]) -> list[Any]:
         """Return the gradient of each input."""
@@ -76,9 +76,9 @@ class _Trace:
         ]
 
     def _joined(self, directions: Sequence[Any]) -> None:
-        """Record from here on if a direction is itself being traced."""
-        if any(_tracked(d) for d in directions):
-            self.outer = self.recorded = True
+        """Record this pass, and not the next one too, if a direction is itself being traced."""
+        self.outer = self.traced or any(map(_tracked, directions))
+        self.recorded = self.outer or self.open or self.nested
 
     def left(self, x: Any, shaped: Node, primal: Any) -> Any:
         """Return a derivative as its receiver expects it: plain for plain input, a node for a node."""

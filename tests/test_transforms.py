@@ -464,3 +464,7 @@ class TestFacesOfEachDerivative:
         with ag.no_grad():
             g = grad(lambda a: a**3)(Tensor(2.0, requires_grad=True))
             assert (type(g), g.requires_grad) == (Tensor, False)
+
+    def test_a_traced_cotangent_leaves_later_ones_plain(self):
+        _, pull = vjp(lambda x: x * x, 3.0)
+        assert [type(pull(c)[0]) for c in (2.0, Value(2.0), 2.0)] == [float, Value, float]
