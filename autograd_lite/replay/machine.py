@@ -6,6 +6,7 @@ Needs numba (and SciPy, for its BLAS): ``pip install autograd-lite[jit]``.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from autograd_lite.replay.program import Program
 
 __all__ = ["Machine", "build"]
 
+_LONG = 50_000  # arrays of a plan
 _DGEMM, _SGEMM = (get_cython_function_address("scipy.linalg.cython_blas", name) for name in ("dgemm", "sgemm"))
 
 
@@ -36,18 +38,29 @@ def build(program: Program) -> Callable[[Sequence[Any]], list[Any]]:
 
 
 class Pool:
-    """Machines for one plan: each thread that is inside it at the same time has its own."""
+    """Machines for one plan: each thread that is inside it at the same time has its own.
+
+    Where the plan is long, all share one and take turns, and the plan itself, which takes far more memory, is dropped.
+
+    Attributes
+    ----------
+    plan : Plan or None
+    """
 
     def __init__(self, plan: Plan, of_arrays: Sequence[bool]) -> None:
-        self.plan = plan
-        self._new = functools.partial(Machine, plan, of_arrays)
-        self._idle = [self._new()]
+        self._idle = [Machine(plan, of_arrays)]
+        self._of_arrays = of_arrays
+        self.plan = plan if len(plan.arrays) < _LONG else None
+        self._turns = threading.Lock()
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        if self.plan is None:
+            with self._turns:
+                return self._idle[0](inputs)
         try:
             machine = self._idle.pop()
         except IndexError:
-            machine = self._new()
+            machine = Machine(self.plan, self._of_arrays)
         try:
             return machine(inputs)
         finally:
@@ -66,8 +79,8 @@ class Machine:
 
     Attributes
     ----------
-    segments : list of Segment
-        What runs as machine code.
+    segments : int
+        How many stretches run as machine code.
     refused : list of (Step, str)
         What runs as Python calls, and why.
     """
@@ -76,7 +89,8 @@ class Machine:
         self.refused: list[tuple[Step, str]] = []
         numbers, slots = Numbers(plan), dict[int, int]()
         parts = self._parted(plan, numbers, slots)
-        self.segments = [part for part in parts if isinstance(part, Segment)]
+        segments = [part for part in parts if isinstance(part, Segment)]
+        self.segments = len(segments)
         by_python = [part for part in parts if not isinstance(part, Segment)]
         touched = {n for step in by_python for n in (*reads_of(step), *writes_of(step))}
         arrays = [n for n, is_array in zip(plan.outputs, of_arrays, strict=True) if is_array]
@@ -87,7 +101,7 @@ class Machine:
         self._kept = {n for n in given if plan.owner(n) not in fresh and plan.arrays[plan.owner(n)].owner != "leaf"}
         memory.own(CELLS, np.zeros(numbers.count))
         memory.own(POOL, np.array(numbers.pool))
-        memory.settle(self.segments)
+        memory.settle(segments)
         self._parts = [self._prepared(part) for part in parts]
         first: set[int] = set()
         self._outputs = []
@@ -117,9 +131,9 @@ class Machine:
         if isinstance(part, Segment):
             code = np.array(part.code, np.int64)
             micro = np.concatenate([np.zeros((0, 5), np.int32), *part.micro])
-            part.code, part.micro = [], []
             room = memory.registers, memory.scratch
-            return functools.partial(kernel.run, code, micro, memory.addresses, *room, _DGEMM, _SGEMM)
+            run = kernel.run if part.has_singles else kernel.run_doubles
+            return functools.partial(run, code, micro, memory.addresses, *room, _DGEMM, _SGEMM)
         if isinstance(part, Effect):
             return functools.partial(self._effect, part)
         return functools.partial(_quietly, part, memory.arrays)
@@ -141,6 +155,6 @@ class Machine:
         ]
 
 
-def _quietly(step: Step, arrays: list[Any]) -> None:
+def _quietly(step: Step, arrays: dict[int, Any]) -> None:
     with np.errstate(all="ignore"):
         perform(step, arrays)

@@ -61,6 +61,8 @@ class Segment:
         Rows in ``micro``.
     registers, scratch : int
         How many registers a group needs at most, and how many bytes.
+    has_singles : bool
+        Whether anything is computed in single precision.
     """
 
     numbers: Numbers
@@ -70,9 +72,11 @@ class Segment:
     operations: int = 0
     registers: int = 1
     scratch: int = 64
+    has_singles: bool = False
 
     def add(self, code: list[int]) -> None:
         code[1] = len(code)
+        self.has_singles |= code[2] == kernel.SINGLE
         self.code += code
 
     def slot(self, owner: int) -> int:

@@ -30,9 +30,9 @@ from autograd_lite.replay.machine_lanes import (
     uint8_at,
 )
 
-__all__ = ["BOOL", "DOUBLE", "GEMM", "GROUP", "INTEGER", "SINGLE", "TAPE", "allocate", "run"]
+__all__ = ["BOOL", "DOUBLE", "GEMM", "GROUP", "INTEGER", "SINGLE", "TAPE", "allocate", "run", "run_doubles"]
 
-GROUP, GEMM, TAPE = range(3)
+GROUP, GEMM, TAPE, _DONE = range(4)
 DOUBLE, SINGLE, BOOL, INTEGER = range(4)  # kinds of numbers in memory
 ONCE, DIRECT, STRIDED = range(3)  # how a block meets memory: one number for all lanes, in place, gathered
 _ROW = 20  # bytes of an operation in ``micro``
@@ -415,7 +415,9 @@ def _fingerprint() -> str:
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
-def _compiled(fingerprint: str) -> Any:
+def _compiled(fingerprint: str, singles: bool) -> Any:
+    """Return the machine; one without single precision takes half the time to compile."""
+
     @njit(cache=True, nogil=True, error_model="numpy")
     def run(code: Any, micro: Any, addresses: Any, registers: Any, scratch: int, dgemm: int, sgemm: int) -> None:
         """Run a plan.
@@ -437,22 +439,22 @@ def _compiled(fingerprint: str) -> Any:
         pc = len(code) - len(code)  # no literal: it would have everything compiled once more
         while pc < len(code):
             kind = code[pc]
-            single = code[pc + 2] == SINGLE
+            if singles:  # noqa: SIM102  (numba leaves out a branch on a constant, but not on a conjunction)
+                if code[pc + 2] == SINGLE:
+                    if kind == GROUP:
+                        _group(code, pc, micro, addresses, registers, scratch, np.float32(0.0))
+                    else:
+                        _multiply(code, pc, addresses, sgemm, np.float32(0.0), np.float32(1.0))
+                    kind = _DONE
             if kind == GROUP:
-                if single:
-                    _group(code, pc, micro, addresses, registers, scratch, np.float32(0.0))
-                else:
-                    _group(code, pc, micro, addresses, registers, scratch, 0.0)
+                _group(code, pc, micro, addresses, registers, scratch, 0.0)
             elif kind == GEMM:
-                if single:
-                    _multiply(code, pc, addresses, sgemm, np.float32(0.0), np.float32(1.0))
-                else:
-                    _multiply(code, pc, addresses, dgemm, 0.0, 1.0)
-            else:
+                _multiply(code, pc, addresses, dgemm, 0.0, 1.0)
+            elif kind == TAPE:
                 _tape(code, pc, micro, addresses)
             pc += code[pc + 1]
 
     return run
 
 
-run = _compiled(_fingerprint())
+run, run_doubles = (_compiled(_fingerprint(), singles) for singles in (True, False))

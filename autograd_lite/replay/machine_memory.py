@@ -48,16 +48,16 @@ class Memory:
     addresses, registers : ndarray of int64
     scratch : int
         Address of room for registers.
-    arrays : list of ndarray
-        By number; up to date for the wanted ones.
+    arrays : dict of int to ndarray
+        By number: the owners of memory, and what is wanted.
     """
 
     def __init__(
         self, plan: Plan, slots: dict[int, int], wanted: set[int], given: set[int], floats: Sequence[int]
     ) -> None:
-        self._plan, self._slots = plan, slots
+        self._slots = slots
         self._arena = _room(plan.arena)
-        self.arrays: list[Any] = [None] * len(plan.arrays)
+        self.arrays: dict[int, Any] = {}
         self.addresses = np.zeros(len(slots), np.int64)
         self._kept: list[Any] = []  # memory that the table points to
         owners = [n for n in slots if n >= 0]
@@ -94,11 +94,11 @@ class Memory:
                 self._kept.append(memory)
         self._floats = floats
         self._results = np.zeros(len(floats))
-        self._placed = self._place_floats()
+        self._placed = self._place_floats(plan.arrays)
         self._numbers = np.zeros(len(self._values))
         for i, number in enumerate(value_numbers):
             self._fix(number, self._numbers[i : i + 1].reshape(()))
-        self._lay_out(fresh)
+        self._lay_out(plan, fresh)
 
     def _fix(self, number: int, array: _Array) -> None:
         """Let a number stand for memory that never moves."""
@@ -125,12 +125,12 @@ class Memory:
         if not array.frozen:
             self._moving.append((number, data))
 
-    def _lay_out(self, fresh: list[int]) -> None:
+    def _lay_out(self, plan: Plan, fresh: list[int]) -> None:
         """Plan one block for all that a run hands over for good."""
         self._fresh: list[tuple[int, tuple[int, ...], Any, int]] = []
         offset = 0
         for number in fresh:
-            array = self._plan.arrays[number]
+            array = plan.arrays[number]
             self._fresh.append((number, array.shape, array.dtype, offset))
             offset += -(-array.nbytes // _ALIGNED) * _ALIGNED
         self._block = offset
@@ -138,9 +138,8 @@ class Memory:
         self._fresh_slots = np.array([slot for slot, _ in placed], np.intp)
         self._fresh_offsets = np.array([o for _, o in placed], np.int64)
 
-    def _place_floats(self) -> bool:
+    def _place_floats(self, arrays: Sequence[Array]) -> bool:
         """Let what leaves as floats lie together, if each is a number of the plan's own and leaves once."""
-        arrays = self._plan.arrays
         if len(set(self._floats)) < len(self._floats) or any(arrays[n].owner != "temp" for n in self._floats):
             return False
         if any(arrays[n].dtype != np.float64 for n in self._floats):
@@ -201,9 +200,7 @@ class Memory:
 
     def _view_all(self, views: list[tuple[int, Array]]) -> None:
         for number, array in views:
-            owner = self.arrays[array.source]
-            if owner is not None:
-                self.arrays[number] = _view(owner, array)
+            self.arrays[number] = _view(self.arrays[array.source], array)
 
 
 def _view(owner: _Array, array: Array) -> _Array:
