@@ -1,9 +1,10 @@
 """Two moons, three ways side by side: by hand in NumPy, as a class, and as Sequential in one line.
 
 ``python -m examples.moons`` trains the same 2-16-16-1 network three times and compares lines of code, time and
-accuracy (all three draw the same random numbers, so they end at the same weights); ``--torch`` puts PyTorch beside
-them; ``--folds 5`` cross-validates. The Sequential one is looked at while it learns: loss and accuracy, its decision
-boundary (a strip, a GIF and a page with a slider), its weights and gradients, and the surface that it comes down.
+accuracy: all three draw the same random numbers, so they end at the same weights. The rate falls to 0 along a cosine;
+at a constant one the last steps would still be wandering. ``--torch`` puts PyTorch beside them; ``--folds 5``
+cross-validates. The Sequential one is looked at while it learns: loss and accuracy, its decision boundary (a strip, a
+GIF and a page with a slider), its weights and gradients, and the surface that it comes down.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from nn import plots
 from nn.train import fit, predict
 
 EXTENT = (-1.7, 2.7, -1.3, 1.8)
-RATE, MOMENTUM, BATCH = 0.1, 0.9, 32
+RATE, MOMENTUM, BATCH = 0.05, 0.9, 32
 Probability = Callable[[Array], Array]
 
 
@@ -43,7 +44,7 @@ class ByHand:
         h2 = np.tanh(h1 @ w2.T + b2)
         return h1, h2, h2 @ w3.T + b3
 
-    def step(self, x: Array, y: Array) -> None:
+    def step(self, x: Array, y: Array, rate: float) -> None:
         _, _, w2, _, w3, _ = self.parameters
         h1, h2, z = self.forward(x)
         dz = (1 / (1 + np.exp(-z)) - y) / len(x)
@@ -53,7 +54,7 @@ class ByHand:
         for p, v, g in zip(self.parameters, self.velocities, gradients, strict=True):
             v *= MOMENTUM
             v += g
-            p -= RATE * v
+            p -= rate * v
 
 
 class Net(nn.Module):
@@ -91,11 +92,11 @@ def by_hand(x: Array, y: Array, epochs: int, seed: int) -> Way:
     """Train the network that is written by hand."""
     generator = np.random.default_rng(seed)
     model, started = ByHand(generator), time.perf_counter()
-    for _ in range(epochs):
-        order = generator.permutation(len(x))
+    for epoch in range(epochs):
+        rate, order = RATE * (1 + np.cos(np.pi * epoch / epochs)) / 2, generator.permutation(len(x))
         for start in range(0, len(x), BATCH):
             rows = order[start : start + BATCH]
-            model.step(x[rows], y[rows])
+            model.step(x[rows], y[rows], rate)
     seconds = time.perf_counter() - started
     return Way("by hand in NumPy", code_lines(ByHand), seconds, lambda points: sigmoid(model.forward(points)[2]))
 
@@ -105,7 +106,11 @@ def with_nn(name: str, make: Callable[[], nn.Module], x: Array, y: Array, epochs
     ag.manual_seed(seed)
     model = make()
     optimizer, started = nn.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM), time.perf_counter()
-    fit(model, nn.BCEWithLogitsLoss(), optimizer, (x, y), epochs=epochs, batch_size=BATCH, progress=False)
+    falling = nn.callbacks.Schedule(nn.schedule.CosineAnnealingLR(optimizer, epochs))
+    fit(
+        model, nn.BCEWithLogitsLoss(), optimizer, (x, y),
+        epochs=epochs, batch_size=BATCH, callbacks=[falling], progress=False,
+    )  # fmt: skip
     seconds = time.perf_counter() - started
     return Way(name, code_lines(make), seconds, lambda points: sigmoid(predict(model, points)))
 
@@ -121,6 +126,7 @@ def with_torch(x: Array, y: Array, epochs: int, seed: int) -> Way:
         layers.Linear(2, 16), layers.Tanh(), layers.Linear(16, 16), layers.Tanh(), layers.Linear(16, 1)
     ).double()
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     loss, inputs, targets = layers.BCEWithLogitsLoss(), torch.tensor(x), torch.tensor(y)
     started = time.perf_counter()
     for _ in range(epochs):
@@ -128,6 +134,7 @@ def with_torch(x: Array, y: Array, epochs: int, seed: int) -> Way:
             optimizer.zero_grad()
             loss(model(inputs[rows]), targets[rows]).backward()
             optimizer.step()
+        schedule.step()
     seconds = time.perf_counter() - started
     return Way("PyTorch, Sequential", 1, seconds, lambda points: sigmoid(model(torch.tensor(points)).detach().numpy()))
 
@@ -161,10 +168,11 @@ def watch(options: argparse.Namespace, x: Array, y: Array, rows: Array, held_out
     ag.manual_seed(options.seed)
     model, loss, recorder = sequential(), nn.BCEWithLogitsLoss(), plots.Recorder(every=1)
     optimizer = nn.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM)
+    falling = nn.callbacks.Schedule(nn.schedule.CosineAnnealingLR(optimizer, options.epochs))
     history = fit(
         model, loss, optimizer, (x[rows], y[rows]),
         epochs=options.epochs, batch_size=BATCH, validation=(x[held_out], y[held_out]), metrics=["accuracy"],
-        callbacks=[recorder], progress=False,
+        callbacks=[recorder, falling], progress=False,
     )  # fmt: skip
     title = "Two moons: 800 points to train, 200 to validate"
     save(plots.learning_curves(history, title=title), options.out / "learning_curves.png")
