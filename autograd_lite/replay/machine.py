@@ -21,7 +21,7 @@ from autograd_lite.replay.machine_memory import Memory
 from autograd_lite.replay.optimise import optimise
 from autograd_lite.replay.plan_groups import grouped
 from autograd_lite.replay.plan_steps import perform
-from autograd_lite.replay.primitive import Effect, Plan, Step, reads_of, writes_of
+from autograd_lite.replay.primitive import Effect, Plan, Step, contiguous, reads_of, writes_of
 from autograd_lite.replay.program import Program
 
 __all__ = ["Machine", "build"]
@@ -103,12 +103,10 @@ class Machine:
         memory.own(POOL, np.array(numbers.pool))
         memory.settle(segments)
         self._parts = [self._prepared(part) for part in parts]
-        first: set[int] = set()
-        self._outputs = []
-        for n, is_array in zip(plan.outputs, of_arrays, strict=True):
-            owner = plan.owner(n)
-            self._outputs.append((n, is_array, is_array and (owner not in fresh or owner in first)))
-            first.add(owner)
+        self._outputs = [
+            (n, is_array, is_array and not is_own)
+            for n, is_array, is_own in zip(plan.outputs, of_arrays, _own_memory(plan, plan.outputs, fresh), strict=True)
+        ]
 
     def _parted(self, plan: Plan, numbers: Numbers, slots: dict[int, int]) -> list[Segment | Step]:
         """Return the plan as segments and, between them, what the machine refuses."""
@@ -158,3 +156,19 @@ class Machine:
 def _quietly(step: Step, arrays: dict[int, Any]) -> None:
     with np.errstate(all="ignore"):
         perform(step, arrays)
+
+
+def _own_memory(plan: Plan, numbers: Sequence[int], fresh: set[int]) -> list[bool]:
+    """Return for each array whether it lies in new memory that no array before it shares."""
+    taken: dict[int, list[tuple[int, int]]] = {}
+    own = []
+    for n in numbers:
+        array, owner = plan.arrays[n], plan.owner(n)
+        strides = array.strides if array.owner == "view" else contiguous(array.shape)
+        reach = sum((length - 1) * stride for length, stride in zip(array.shape, strides, strict=True))
+        start, stop = array.offset + min(reach, 0), array.offset + max(reach, 0) + 1
+        others = taken.setdefault(owner, [])
+        clear = all(stop <= a or b <= start for a, b in others) and all(s >= 0 for s in strides)
+        own.append(owner in fresh and clear)
+        others.append((start, stop))
+    return own

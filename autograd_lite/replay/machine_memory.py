@@ -15,6 +15,8 @@ __all__ = ["Memory"]
 _LARGE = 1 << 15  # bytes from which reading an argument where it lies is cheaper than copying it
 _ALIGNED = 64
 _Array = np.ndarray[Any, Any]
+# What a view is made of: its number, its owner's, shape, dtype, offset and strides in bytes.
+_View = tuple[int, int, tuple[int, ...], np.dtype[Any], int, tuple[int, ...] | None]
 
 
 def _address(array: _Array) -> int:
@@ -63,8 +65,8 @@ class Memory:
         owners = [n for n in slots if n >= 0]
         needed = dict.fromkeys([*owners, *(plan.owner(n) for n in wanted)])
         views = [(n, plan.arrays[n]) for n in sorted(wanted) if plan.arrays[n].owner == "view"]
-        self._views = [v for v in views if plan.arrays[v[1].source].owner != "leaf"]
-        self._leaf_views = [v for v in views if plan.arrays[v[1].source].owner == "leaf"]
+        self._views = [_view(n, a) for n, a in views if plan.arrays[a.source].owner != "leaf"]
+        self._leaf_views = [_view(n, a) for n, a in views if plan.arrays[a.source].owner == "leaf"]
         self._small: list[tuple[int, _Array]] = []
         self._large: list[tuple[int, int, Array]] = []
         self._leaves: list[list[Any]] = []
@@ -198,14 +200,14 @@ class Memory:
             self._fix(number, found)
         self._view_all(self._leaf_views)
 
-    def _view_all(self, views: list[tuple[int, Array]]) -> None:
-        for number, array in views:
-            self.arrays[number] = _view(self.arrays[array.source], array)
+    def _view_all(self, views: list[_View]) -> None:
+        arrays = self.arrays
+        for number, source, shape, dtype, offset, strides in views:
+            arrays[number] = np.ndarray(shape, dtype, arrays[source], offset, strides)
 
 
-def _view(owner: _Array, array: Array) -> _Array:
+def _view(number: int, array: Array) -> _View:
     if not array.size:
-        return np.empty(array.shape, owner.dtype)
-    width = owner.dtype.itemsize
-    strides = tuple(s * width for s in array.strides)
-    return np.ndarray(array.shape, owner.dtype, owner, array.offset * width, strides)
+        return number, array.source, array.shape, array.dtype, 0, None
+    width = array.dtype.itemsize
+    return number, array.source, array.shape, array.dtype, array.offset * width, tuple(s * width for s in array.strides)
