@@ -307,3 +307,16 @@ def test_transforms_give_the_same_faces_compiled(name: str, make: Callable[[floa
     step = ag.compile(f, backend="plain")
     for number in (2.0, 3.0, -1.5):
         assert_same(step(make(number)), f(make(number)), rtol=1e-14)
+
+
+FACES: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "result of an untracked Tensor": (lambda x: ag.vjp(lambda a: a * a, x)[0], Tensor([1.0, 2.0])),
+    "gradient beside an untracked Tensor": (lambda x: ag.grad(lambda a: np.sum(a * x))(3.0), Tensor([1.0, 2.0])),
+    "cotangent that is a sum": (lambda x: ag.vjp(lambda a: a * 3.0, 2.0)[1](np.sum(x))[0], 2.0),
+}
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_plain_stays_plain_in_compiled_transforms(name: str) -> None:
+    f, x = FACES[name]
+    assert_same(ag.compile(f, backend="plain")(x), f(x))

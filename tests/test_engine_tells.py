@@ -272,3 +272,13 @@ def test_the_entries_of_a_tensor_are_told(tracked: bool) -> None:
     assert [h[2][1] for h in entries] == [0, 1]
     assert same([h[4] for h in entries], list(values))
     assert all(h[3] == {} for h in entries)
+
+
+@pytest.mark.parametrize("face", [Value, lambda x: Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+def test_the_watch_hears_of_the_backward_pass(face: Callable[[float], Any]) -> None:
+    x = face(3.0)
+    y = x * x
+    with listening(watch=True) as watch:
+        y.backward()
+    assert [h[:2] for h in watch.heard if h[0] == "backward"] == [("backward", y)]
+    assert float(x.grad) == 6.0

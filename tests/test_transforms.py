@@ -468,3 +468,15 @@ class TestFacesOfEachDerivative:
     def test_a_traced_cotangent_leaves_later_ones_plain(self):
         _, pull = vjp(lambda x: x * x, 3.0)
         assert [type(pull(c)[0]) for c in (2.0, Value(2.0), 2.0)] == [float, Value, float]
+
+    @pytest.mark.parametrize("c", [2.0, np.array(2.0)], ids=["float", "array"])
+    def test_a_direction_handed_through_to_an_array_is_a_tensor(self, c):
+        x, seen = np.array(3.0), []
+
+        def f(c):
+            found = [vjp(lambda z: (seen.append(type(z)), z)[1], x)[1](c)[0], jvp(lambda z: z, (x,), (c,))[1]]
+            seen.extend(map(type, found))
+            return found[0] * found[1]
+
+        assert float(grad(f)(c)) == 4.0
+        assert seen == [Tensor] * 3

@@ -364,3 +364,19 @@ class TestOperandsAsKept:
             assert again.args == operands
             again.backward()
             assert again._prev[0].grad is not None
+
+
+class TestSlopesAndSeeds:
+    def test_a_recorded_gradient_is_a_value_even_where_the_slope_is_a_number(self):
+        x = Value(2.0)
+        (x * 3.0).backward(create_graph=True)
+        assert type(x.grad) is Value
+
+    def test_slopes_at_the_edges_are_quiet(self):
+        assert Value.slope(ag.ops.TABLE["divide"], 0, math.inf, (1.0, 0.0)) == math.inf
+        assert Value.slope(ag.ops.TABLE["where"], 0, 2.0, (1.0, 2.0, 3.0)) == 0.0
+
+    @pytest.mark.parametrize("x", [1j, np.complex64(1.0), np.array(1.0 + 0j)], ids=lambda x: type(x).__name__)
+    def test_complex_numbers_are_refused_not_cut(self, x):
+        with pytest.raises(TypeError, match="one real number"):
+            Value(x)
