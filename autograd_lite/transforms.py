@@ -91,7 +91,11 @@ class _Trace:
                 return np.array(x)
             return float(x) if isinstance(x, np.generic) else x
         if isinstance(x, Node):
-            return x if tracked or not _tracked(x) else stop_gradient(x)
+            x = x if tracked or not _tracked(x) else stop_gradient(x)
+            recorder = tape()
+            if tracked or recorder is None or not isinstance(primal, Node) or primal in recorder.plain:
+                return x
+            return recorder.live(x._data, recorder.spot(x), x.is_array, plain=False)
         node = Tensor(x) if shaped.is_array else Value(x)
         if (recorder := tape()) is not None:
             recorder.like(node, primal)

@@ -298,8 +298,15 @@ TRANSFORMED: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize(
     "make",
-    [float, Value, lambda n: np.array([n, 2 * n]), lambda n: Tensor([n, -n], requires_grad=True)],
-    ids=["float", "Value", "array", "Tensor"],
+    [
+        float,
+        Value,
+        lambda n: np.array([n, 2 * n]),
+        lambda n: Tensor([n, -n], requires_grad=True),
+        lambda n: Tensor([n, -n]),
+        lambda n: Tensor(n),
+    ],
+    ids=["float", "Value", "array", "Tensor", "untracked Tensor", "untracked number"],
 )
 @pytest.mark.parametrize("name", TRANSFORMED)
 def test_transforms_give_the_same_faces_compiled(name: str, make: Callable[[float], Any]) -> None:
