@@ -189,6 +189,26 @@ def test_backward_inside_is_refused() -> None:
     assert w.grad is None
 
 
+def test_a_refusal_leaves_everything_as_it_was() -> None:
+    w, norm = Value(2.0), nn.BatchNorm1d(3)
+    w.grad = 7.0
+    before = norm.running_mean.numpy().copy()
+
+    def write(a: Any) -> Any:
+        w.data = a * 2.0
+        return w * a
+
+    for f, samples, said in [
+        (lambda a: a if w * a > 0 else -a, np.ones(3), "where"),
+        (write, np.ones(3), "writes a leaf"),
+        (lambda batch: norm(batch), np.random.default_rng(0).normal(size=(2, 4, 3)), "outside"),
+    ]:
+        with pytest.raises(CompileError, match=said):
+            vmap(f)(samples)
+        assert (w.data, w.grad) == (2.0, 7.0)
+    np.testing.assert_array_equal(norm.running_mean.numpy(), before)
+
+
 def test_results_of_lanes_compile() -> None:
     model = MLP(2, [3, 1], generator=np.random.default_rng(0))
     x, y = RNG.normal(size=(9, 2)), RNG.normal(size=9)

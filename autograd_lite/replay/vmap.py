@@ -12,7 +12,7 @@ from autograd_lite import modes, ops
 from autograd_lite.errors import CompileError
 from autograd_lite.graph import Node, data_of
 from autograd_lite.ops.record import Op
-from autograd_lite.replay.calls import Called, Decision, Drawn
+from autograd_lite.replay.calls import Called, Drawn
 from autograd_lite.replay.lanes import Lane, aligned, apply, spread
 from autograd_lite.replay.program import Instruction
 from autograd_lite.replay.tape import Tape
@@ -108,7 +108,10 @@ def _counted(leaves: Sequence[Any], places: Sequence[int | None]) -> int:
 
 
 class _SampleTape(Tape):
-    """A tape that also writes down where gradients are cut off, as its program is to be differentiated."""
+    """A tape that also writes down where gradients are cut off, as its program is to be differentiated.
+
+    What changes something outside of the function is refused before it happens: it would happen for one sample only.
+    """
 
     def forward(self, op: Op, operands: Sequence[Any], params: dict[str, Any], node: Any) -> None:
         super().forward(op, operands, params, node)
@@ -120,6 +123,18 @@ class _SampleTape(Tape):
 
     def detached(self, node: Any) -> Any:
         return self._cut(super().detached(node))
+
+    def backward(self, root: Any, gradient: Any, create_graph: bool) -> None:
+        raise self._refused("calls backward()", "Compute gradients with grad() inside of it.")
+
+    def write(self, node: Any, data: Any) -> None:
+        raise self._refused("writes a leaf", "Return the new value instead.")
+
+    def effect(self, run: Callable[..., Any], reads: Sequence[Any], overwrites: Sequence[Any]) -> None:
+        raise self._refused("changes something outside of it", "Return what is new, or call eval() first.")
+
+    def _refused(self, what: str, instead: str) -> CompileError:
+        return self.error(f"vmap cannot do this for each sample: the function {what}.", instead)
 
     def _cut(self, node: Any) -> Any:
         number = self.spots[node]
@@ -153,13 +168,8 @@ class _Sample:
         finally:
             modes.tracing.reset(nested)
             modes.current.reset(token)
-        graded = [leaf for leaf in tape.before if leaf.grad is not None and tape._entries.get(leaf.grad) is not leaf]
-        for leaf, old in tape.before.items():
-            leaf.grad = old
-        if graded:
-            raise CompileError("vmap: the function calls backward(); compute gradients with grad() inside of it.")
-        if tape.dirty:
-            raise CompileError("vmap: the function writes a leaf; return the new value instead.")
+            for leaf, old in tape.before.items():
+                leaf.grad = old
         self.program = tape.program
 
 
@@ -213,14 +223,9 @@ class _Replay:
         elif instruction.kind == "call":
             many = many or isinstance(instruction.run, Drawn)
             results = self._called(instruction, lanes, many)
-        elif isinstance(instruction.run, Decision):
+        else:
             self._decided(instruction.run, lanes)
             return
-        else:
-            raise CompileError(
-                f"{instruction.line[0]}:{instruction.line[1]}: vmap cannot do this for each sample: the function "
-                "calls backward() or changes something outside of it.\nUse grad() inside, and return what is new."
-            )
         for number, spot, result in zip(instruction.writes, spots, results, strict=True):
             self.known[number] = Lane(result, spot.shape, many)
 
@@ -231,7 +236,7 @@ class _Replay:
         if run is stop_gradient or run is np.array:
             return [stop_gradient(lanes[0].value)]
         if not many:
-            result = run(*(data_of(lane.value) for lane in lanes)) if modes.tape() is None else self._taped(run, lanes)
+            result = self._taped(run, lanes)
             return list(result) if several else [result]
         if isinstance(run, Called) and isinstance(getattr(run.function, "__self__", None), np.ufunc) and not several:
             return [stop_gradient(run(*aligned(lanes, len(shapes[0]))))]
@@ -248,8 +253,8 @@ class _Replay:
             return tape.call(run, tuple(values), {})
         return run(*map(data_of, values))
 
-    def _decided(self, decision: Decision, lanes: list[Lane]) -> None:
-        """See that all samples go the way of the first."""
+    def _decided(self, decision: Any, lanes: list[Lane]) -> None:
+        """See that all samples go the way of the first, at a question about data: the one effect that is recorded."""
         for i in range(self.count if any(lane.many for lane in lanes) else 1):
             values = [lane.value for lane in _picked(lanes, i)]
             if decide(decision.question, *decision.template.filled(values)[0]) != decision.answer:
