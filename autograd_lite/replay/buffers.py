@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +20,16 @@ from autograd_lite.replay.primitive import (
     writes_of,
 )
 
-__all__ = ["exports", "lay_out", "lives"]
+__all__ = ["ALIGNED", "aligned", "exports", "lay_out", "lives"]
 
-_ALIGNED = 64
+ALIGNED = 64
+
+
+def aligned(nbytes: int) -> np.ndarray[Any, Any]:
+    """Return so many bytes of zeros, from the start of a cache line on."""
+    memory = np.zeros(nbytes + ALIGNED, np.uint8)
+    start = -memory.__array_interface__["data"][0] % ALIGNED
+    return memory[start : start + nbytes]
 
 
 def lay_out(plan: Plan) -> None:
@@ -166,4 +174,4 @@ class _Arena:
 
 
 def _rounded(nbytes: int) -> int:
-    return max(-(-nbytes // _ALIGNED), 1) * _ALIGNED
+    return max(-(-nbytes // ALIGNED), 1) * ALIGNED

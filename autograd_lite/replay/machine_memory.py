@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite.replay.buffers import ALIGNED, aligned
 from autograd_lite.replay.machine_code import Segment
 from autograd_lite.replay.primitive import Array, Plan
 
 __all__ = ["Memory"]
 
 _LARGE = 1 << 15  # bytes from which reading an argument where it lies is cheaper than copying it
-_ALIGNED = 64
 _Array = np.ndarray[Any, Any]
 # What a view is made of: its number, its owner's, shape, dtype, offset and strides in bytes.
 _View = tuple[int, int, tuple[int, ...], np.dtype[Any], int, tuple[int, ...] | None]
@@ -21,13 +21,6 @@ _View = tuple[int, int, tuple[int, ...], np.dtype[Any], int, tuple[int, ...] | N
 
 def _address(array: _Array) -> int:
     return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
-
-
-def _room(nbytes: int) -> _Array:
-    """Return so many bytes from the start of a cache line on."""
-    raw = np.zeros(nbytes + _ALIGNED, np.uint8)
-    start = -_address(raw) % _ALIGNED
-    return raw[start : start + nbytes]
 
 
 class Memory:
@@ -58,7 +51,7 @@ class Memory:
         self, plan: Plan, slots: dict[int, int], wanted: set[int], given: set[int], floats: Sequence[int]
     ) -> None:
         self._slots = slots
-        self._arena = _room(plan.arena)
+        self._arena = aligned(plan.arena)
         self.arrays: dict[int, Any] = {}
         self.addresses = np.zeros(len(slots), np.int64)
         self._kept: list[Any] = []  # memory that the table points to
@@ -134,7 +127,7 @@ class Memory:
         for number in fresh:
             array = plan.arrays[number]
             self._fresh.append((number, array.shape, array.dtype, offset))
-            offset += -(-array.nbytes // _ALIGNED) * _ALIGNED
+            offset += -(-array.nbytes // ALIGNED) * ALIGNED
         self._block = offset
         placed = [(self._slots[n], o) for n, _, _, o in self._fresh if n in self._slots]
         self._fresh_slots = np.array([slot for slot, _ in placed], np.intp)
@@ -163,7 +156,7 @@ class Memory:
     def settle(self, segments: Sequence[Segment]) -> None:
         """Allocate what all segments share."""
         self.registers = np.zeros(max((s.registers for s in segments), default=1), np.int64)
-        self._lanes = _room(max((s.scratch for s in segments), default=_ALIGNED))
+        self._lanes = aligned(max((s.scratch for s in segments), default=ALIGNED))
         self.scratch = _address(self._lanes)
 
     def begin(self, inputs: Sequence[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.replay.buffers import lay_out
+from autograd_lite.replay.buffers import aligned, lay_out
 from autograd_lite.replay.lower import lower
 from autograd_lite.replay.optimise import optimise
 from autograd_lite.replay.plan_scalars import Levels, TableRun
@@ -68,7 +68,7 @@ class Run:
 
     def _instance(self) -> Any:
         namespace = dict(self._bound)
-        arena = _aligned(self.plan.arena)
+        arena = aligned(self.plan.arena)
         for number, place in self.plan.places.items():
             if number in self._named:
                 array = self.plan.arrays[number]
@@ -85,16 +85,10 @@ class Run:
         return namespace["run"]
 
 
-def _aligned(nbytes: int) -> Any:
-    memory = np.empty(nbytes + 64, np.uint8)
-    start = -memory.__array_interface__["data"][0] % 64
-    return memory[start : start + nbytes]
-
-
 def memory_of(plan: Plan, inputs: Sequence[Any]) -> list[Any]:
     """Return the arrays of a plan by number, for a run step by step; None for registers of groups."""
     arrays: list[Any] = [None] * len(plan.arrays)
-    arena = _aligned(plan.arena)
+    arena = aligned(plan.arena)
     for n, array in enumerate(plan.arrays):
         if array.owner == "temp" and n in plan.places:
             arrays[n] = np.ndarray(array.shape, array.dtype, arena, plan.places[n])
